@@ -1,0 +1,69 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The order of the targets is the order of the levels in docs/architecture.md: a module imports only what
+// stands above it here. Tests/TidyTests holds the table of allowed imports and compares it with the sources.
+
+let strict: [SwiftSetting] = [
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableExperimentalFeature("Lifetimes"),
+]
+
+func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func executable(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+    .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict)
+}
+
+let package = Package(
+    name: "dmq",
+    targets: [
+        // Level 0: system libraries, C shims, vocabulary.
+        .systemLibrary(name: "CLiburing", pkgConfig: "liburing", providers: [.apt(["liburing-dev"])]),
+        .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
+        .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+        .systemLibrary(name: "CSnappy", providers: [.apt(["libsnappy-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CLinux"),
+        .target(name: "CShims", cSettings: [.unsafeFlags(["-O2"])]),
+        library("Base"),
+
+        // Level 1: the kernel, and the bytes.
+        library("SystemIO", ["Base", "CLiburing", "CLinux", "CShims"]),
+        library("RecordFormat", ["Base", "CLZ4", "CZstd", "CSnappy", "CZlib", "CShims"]),
+
+        // Level 2: the storage engine.
+        library("LogStorage", ["Base", "SystemIO", "RecordFormat"]),
+
+        // Level 7: executables.
+        executable("dmq-dump-log", ["Base", "SystemIO", "RecordFormat", "LogStorage"]),
+        executable("dmq-bench", ["Base", "SystemIO", "RecordFormat", "LogStorage", "CBaseline"]),
+        .target(
+            name: "CBaseline", dependencies: ["CShims"], path: "Benchmarks/CBaseline",
+            cSettings: [.unsafeFlags(["-O2"])]),
+
+        // Tests, in the same order.
+        .target(
+            name: "SimulationKit", dependencies: ["Base", "SystemIO", "RecordFormat"], path: "Tests/SimulationKit",
+            swiftSettings: strict),
+        tests("BaseTests", ["Base"]),
+        tests("SystemIOTests", ["Base", "SystemIO", "SimulationKit"]),
+        tests("RecordFormatTests", ["Base", "RecordFormat"]),
+        tests("LogStorageTests", ["Base", "SystemIO", "RecordFormat", "LogStorage", "SimulationKit"]),
+        tests("SimulationTests", ["Base", "SystemIO", "RecordFormat", "LogStorage", "SimulationKit"]),
+        tests(
+            "FormatTests", ["Base", "SystemIO", "RecordFormat", "LogStorage"], resources: [.copy("Golden")]),
+        tests("FuzzTests", ["Base", "SystemIO", "RecordFormat", "LogStorage", "SimulationKit"]),
+        tests("CommandTests", ["Base", "dmq-dump-log", "dmq-bench"]),
+        tests("TidyTests", ["Base"]),
+    ],
+    swiftLanguageModes: [.v6]
+)

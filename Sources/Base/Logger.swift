@@ -1,0 +1,74 @@
+/// How loud a log line is.
+public enum LogLevel: Int, Comparable, Sendable, CaseIterable {
+    case debug, info, warn, error
+
+    public static func < (left: LogLevel, right: LogLevel) -> Bool { left.rawValue < right.rawValue }
+}
+
+/// One `key=value` of a log line. The value is text already; the logger quotes it where needed.
+public struct LogField: Sendable {
+    public let key: StaticString
+    public let value: String
+
+    public init(_ key: StaticString, _ value: some CustomStringConvertible) {
+        self.key = key
+        self.value = value.description
+    }
+}
+
+/// Where log lines go: one call per line, already formatted, without the line end. May be called from any thread.
+public protocol LogSink: AnyObject, Sendable {
+    func write(level: LogLevel, line: String)
+}
+
+/// Structured logging: an event in words, then `key=value` fields. Lines below `minimumLevel` cost one comparison.
+public struct Logger: Sendable {
+    public let minimumLevel: LogLevel
+    private let sink: (any LogSink)?
+    private let component: StaticString
+
+    public init(component: StaticString, minimumLevel: LogLevel = .info, sink: (any LogSink)?) {
+        self.component = component
+        self.minimumLevel = minimumLevel
+        self.sink = sink
+    }
+
+    /// A logger that writes nothing.
+    public static let silent = Logger(component: "", minimumLevel: .error, sink: nil)
+
+    /// The same sink under another component's name.
+    public func named(_ component: StaticString) -> Logger {
+        Logger(component: component, minimumLevel: minimumLevel, sink: sink)
+    }
+
+    public func log(_ level: LogLevel, _ event: StaticString, _ fields: @autoclosure () -> [LogField] = []) {
+        guard let sink, level >= minimumLevel else { return }
+        var line = "level=\(level) component=\(component) event=\(Self.quoted("\(event)"))"
+        for field in fields() { line += " \(field.key)=\(Self.quoted(field.value))" }
+        sink.write(level: level, line: line)
+    }
+
+    /// Text as it stands in a line: quoted where a space, a quote, an equals sign or a control character is in it.
+    static func quoted(_ text: String) -> String {
+        let plain = text.utf8.allSatisfy { $0 > 0x20 && $0 != 0x22 && $0 != 0x3D && $0 != 0x7F && $0 != 0x5C }
+        if plain && !text.isEmpty { return text }
+        var result = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"": result += "\\\""
+            case "\\": result += "\\\\"
+            case "\n": result += "\\n"
+            case "\r": result += "\\r"
+            case "\t": result += "\\t"
+            default:
+                if scalar.value < 0x20 || scalar.value == 0x7F {
+                    let digits = String(scalar.value, radix: 16)
+                    result += "\\u00" + (digits.count == 1 ? "0" : "") + digits
+                } else {
+                    result.unicodeScalars.append(scalar)
+                }
+            }
+        }
+        return result + "\""
+    }
+}

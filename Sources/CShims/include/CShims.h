@@ -1,0 +1,18 @@
+// The few C lines that Swift cannot express: CRC-32C instructions and open(2)'s variadic mode.
+// No policy and no state beyond the choice of the fastest CRC routine that this processor has.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+/// Continues a CRC-32C (Castagnoli, reflected, initial and final inversion included) over `byteCount` bytes.
+/// Start with 0. Uses the best instructions of this processor.
+uint32_t dmq_crc32c(uint32_t crc, const void *bytes, size_t byteCount);
+
+/// The same with the portable table, for processors without the instructions and as the reference in tests.
+uint32_t dmq_crc32c_table(uint32_t crc, const void *bytes, size_t byteCount);
+
+/// The name of the routine that `dmq_crc32c` uses: "avx512-vpclmulqdq", "sse4.2", "armv8-crc" or "table".
+const char *dmq_crc32c_routine(void);
+
+/// open(2), which is variadic. Returns a descriptor or -1 with errno set.
+int dmq_open(const char *path, int flags, unsigned mode);

@@ -1,0 +1,3 @@
+internal import Base
+internal import RecordFormat
+internal import SystemIO
