@@ -52,10 +52,18 @@ public struct BatchAttributes: RawRepresentable, Hashable, Sendable {
 
     /// Nil for the three values that no codec has.
     public var codec: CompressionCodec? { CompressionCodec(rawValue: UInt8(rawValue & Self.codecMask)) }
+    /// The three bits that name the codec.
+    public var codecNumber: UInt8 { UInt8(rawValue & Self.codecMask) }
     public var timestampType: TimestampType { rawValue & Self.timestampTypeBit == 0 ? .createTime : .logAppendTime }
     public var isTransactional: Bool { rawValue & Self.transactionalBit != 0 }
     public var isControl: Bool { rawValue & Self.controlBit != 0 }
     public var hasDeleteHorizon: Bool { rawValue & Self.deleteHorizonBit != 0 }
+
+    /// The same with another timestamp type.
+    public func with(timestampType: TimestampType) -> BatchAttributes {
+        let others = rawValue & ~Self.timestampTypeBit
+        return BatchAttributes(rawValue: timestampType == .logAppendTime ? others | Self.timestampTypeBit : others)
+    }
 }
 
 /// The 61 bytes before a batch's records, as values.

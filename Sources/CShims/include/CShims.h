@@ -14,5 +14,14 @@ uint32_t dmq_crc32c_table(uint32_t crc, const void *bytes, size_t byteCount);
 /// The name of the routine that `dmq_crc32c` uses: "avx512-vpclmulqdq", "sse4.2", "armv8-crc" or "table".
 const char *dmq_crc32c_routine(void);
 
+/// The number of routines that this processor can run, the best of them last; the table is number 0.
+int dmq_crc32c_routine_count(void);
+
+/// The name of routine `number`, which is less than `dmq_crc32c_routine_count()`.
+const char *dmq_crc32c_routine_name(int number);
+
+/// `dmq_crc32c` by routine `number`, for tests and measurements.
+uint32_t dmq_crc32c_by(int number, uint32_t crc, const void *bytes, size_t byteCount);
+
 /// open(2), which is variadic. Returns a descriptor or -1 with errno set.
 int dmq_open(const char *path, int flags, unsigned mode);
