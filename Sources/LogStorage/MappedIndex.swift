@@ -1,0 +1,220 @@
+// What the offset index and the time index share: a file of equally sized, sorted entries, seen through a mapping.
+//
+// While entries are appended the file is longer than its entries: blocks are allocated ahead, because a store into a
+// hole of a sparse file traps when the disk has no room for it. Unused room holds zeros. `seal` trims the file to its
+// entries; only then does its length say how many there are. Kafka does the same with one 10 MiB block.
+//
+// Nothing here is synced before `sync` or `seal`, and a crash may keep any part of what was stored. No checksum: an
+// index can be rebuilt from its log, and is, whenever it was not sealed or does not look sane.
+
+internal import Base
+internal import SystemIO
+
+/// The file, the mapping and the number of entries; knows the size of an entry but not what is in it.
+struct MappedIndex {
+    /// First size of a growing index, a page; then it doubles.
+    static let firstBlockByteCount = 4096
+    /// The most that an index grows at once, so that many half-full indexes do not hoard the disk.
+    static let maximumGrowthByteCount = 1 << 20
+    /// Lookups of recent entries touch only these last bytes, which tail readers keep in memory (as Kafka's indexes
+    /// do): older pages then stay cold without being faulted in by every binary search.
+    static let warmByteCount = 8192
+
+    let path: String
+    let entryByteCount: Int
+    /// Entries beyond it are refused.
+    let maximumEntryCount: Int
+    /// Size of the file when it was opened: what the checks judge.
+    let openedByteCount: Int64
+    private(set) var entryCount: Int
+    /// Why the index could not grow or be trimmed, other than for want of room. Thrown by the next `sync` or `seal`.
+    private(set) var failure: IOError?
+
+    /// Entries that the mapping has room for.
+    private var mappedEntryCount = 0
+    private var region: MappedRegion?
+    /// Nil once sealed.
+    private var file: (any File)?
+
+    var byteCount: Int { entryCount * entryByteCount }
+    var isFull: Bool { entryCount >= maximumEntryCount }
+    var isSealed: Bool { file == nil }
+
+    private init(
+        _ file: any File, entryByteCount: Int, maximumByteCount: Int, openedByteCount: Int64
+    ) {
+        path = file.path
+        self.entryByteCount = entryByteCount
+        maximumEntryCount = maximumByteCount / entryByteCount
+        self.openedByteCount = openedByteCount
+        entryCount = 0
+        self.file = file
+    }
+
+    /// An empty index; what was under `path` is removed first, so that a mapping of it stays whole.
+    static func create(
+        at path: String, entryByteCount: Int, maximumByteCount: Int, _ fileSystem: any FileSystem
+    ) throws(IOError) -> MappedIndex {
+        do {
+            try fileSystem.remove(path)
+        } catch where error.errno == .noSuchFile {
+            // Nothing to replace.
+        }
+        let file = try fileSystem.open(path, .createNew)
+        return MappedIndex(
+            file, entryByteCount: entryByteCount, maximumByteCount: maximumByteCount, openedByteCount: 0)
+    }
+
+    /// Goes on with the entries of a trimmed file. A partial entry at the end does not count.
+    static func openForAppend(
+        at path: String, entryByteCount: Int, maximumByteCount: Int, _ fileSystem: any FileSystem
+    ) throws(IOError) -> MappedIndex {
+        let file = try fileSystem.open(path, .readWrite)
+        let byteCount = try file.byteCount()
+        var index = MappedIndex(
+            file, entryByteCount: entryByteCount, maximumByteCount: maximumByteCount, openedByteCount: byteCount)
+        try index.mapEntries(of: file, byteCount, .readWrite)
+        return index
+    }
+
+    /// All of a trimmed file, for reading; the descriptor is closed on return.
+    static func openSealed(
+        at path: String, entryByteCount: Int, _ fileSystem: any FileSystem
+    ) throws(IOError) -> MappedIndex {
+        let file = try fileSystem.open(path, .read)
+        let byteCount = try file.byteCount()
+        var index = MappedIndex(
+            file, entryByteCount: entryByteCount, maximumByteCount: 0, openedByteCount: byteCount)
+        try index.mapEntries(of: file, byteCount, .read)
+        index.file = nil
+        return index
+    }
+
+    private mutating func mapEntries(
+        of file: any File, _ fileByteCount: Int64, _ access: MapAccess
+    ) throws(IOError) {
+        entryCount = Int(fileByteCount) / entryByteCount
+        mappedEntryCount = entryCount
+        region = entryCount == 0 ? nil : try file.map(byteCount: byteCount, access)
+    }
+
+    /// The mapped bytes; entries come first. Traps when there are none.
+    var bytes: RawSpan {
+        @_lifetime(borrow self)
+        get {
+            guard let region else { invariantFailed("bytes of the empty index \(path)") }
+            return unsafe _overrideLifetime(region.bytes, borrowing: self)
+        }
+    }
+
+    /// The last entry that satisfies `isAtMost`, which holds for a prefix of the entries. Nil: none does.
+    /// - Parameter isAtMost: gets the mapped bytes and the position of an entry in them.
+    @inline(__always)
+    func floorIndex(_ isAtMost: (borrowing RawSpan, Int) -> Bool) -> Int? {
+        guard entryCount > 0 else { return nil }
+        let bytes = self.bytes
+        var low = 0
+        var count = entryCount
+        let warmEntryCount = Self.warmByteCount / entryByteCount
+        if count > warmEntryCount {
+            let firstWarm = count - warmEntryCount
+            if isAtMost(bytes, firstWarm * entryByteCount) {
+                low = firstWarm
+                count = warmEntryCount
+            } else {
+                count = firstWarm
+            }
+        }
+        // The entry sought is before `low + count`, and not before `low` unless there is none.
+        while count > 1 {
+            let half = count / 2
+            if isAtMost(bytes, (low + half) * entryByteCount) { low += half }
+            count -= half
+        }
+        return isAtMost(bytes, low * entryByteCount) ? low : nil
+    }
+
+    /// Makes room for one more entry.
+    /// - Returns: the position of its bytes, nil when the index is full, broken, or the disk is.
+    @inline(__always)
+    mutating func reserveEntry(force: Bool = false) -> Int? {
+        guard entryCount < maximumEntryCount || force else { return nil }
+        if entryCount == mappedEntryCount && !grow() { return nil }
+        return entryCount * entryByteCount
+    }
+
+    /// The mapped bytes, for storing the entry just reserved.
+    var mutableBytes: MutableRawSpan {
+        @_lifetime(borrow self)
+        get {
+            guard let region, file != nil else { invariantFailed("store into the sealed or empty index \(path)") }
+            return unsafe _overrideLifetime(region.mutableBytes, borrowing: self)
+        }
+    }
+
+    /// Counts the entry that was reserved and stored.
+    mutating func commitEntry() { entryCount += 1 }
+
+    /// Allocates the next block and maps it with all before it. False, with nothing changed, when that is refused.
+    private mutating func grow() -> Bool {
+        guard let file else { invariantFailed("append to the sealed index \(path)") }
+        guard failure == nil else { return false }
+        let used = region?.byteCount ?? 0
+        let step = min(max(used, Self.firstBlockByteCount), Self.maximumGrowthByteCount)
+        let blocks = (used + step) / Self.firstBlockByteCount * Self.firstBlockByteCount
+        // A forced entry may pass the maximum.
+        let wanted = min(blocks, max(maximumEntryCount, entryCount + 1) * entryByteCount)
+        do throws(IOError) {
+            try file.allocate(Int64(used)..<Int64(wanted))
+            region = try file.map(byteCount: wanted, .readWrite)
+            mappedEntryCount = wanted / entryByteCount
+            return true
+        } catch {
+            if !error.errno.meansNoSpace { failure = error }
+            return false
+        }
+    }
+
+    /// Forgets the entries from `count` on. Their bytes stay until they are overwritten or trimmed off.
+    mutating func keepFirst(_ count: Int) {
+        invariant(file != nil, "truncation of the sealed index \(path); open it for appending")
+        if count < entryCount { entryCount = max(count, 0) }
+    }
+
+    /// On return the entries are on stable storage, though the file may be longer than them.
+    mutating func sync() throws(IOError) {
+        if let failure { throw failure }
+        guard let file else { return }
+        do throws(IOError) {
+            try syncEntries(file)
+        } catch {
+            failure = error
+            throw error
+        }
+    }
+
+    private func syncEntries(_ file: any File) throws(IOError) {
+        if let region, entryCount > 0 { try region.sync(0..<byteCount) }
+        try file.sync(.data)
+    }
+
+    /// Trims the file to its entries, syncs it, closes its descriptor and maps it for reading.
+    mutating func seal() throws(IOError) {
+        if let failure { throw failure }
+        guard let file else { return }
+        do throws(IOError) {
+            try syncEntries(file)
+            // No mapping may reach past the end of a file: touching it there would trap.
+            region = nil
+            mappedEntryCount = 0
+            try file.truncate(to: Int64(byteCount))
+            try file.sync(.data)
+            try mapEntries(of: file, Int64(byteCount), .read)
+            self.file = nil
+        } catch {
+            if region == nil { entryCount = 0 }
+            failure = error
+            throw error
+        }
+    }
+}
