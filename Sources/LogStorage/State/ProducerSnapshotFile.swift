@@ -1,4 +1,4 @@
-public import RecordFormat
+internal import RecordFormat
 
 // A producer snapshot, `<20-digit offset>.snapshot`: the producers as they were when the log ended at that offset. Big
 // endian, as Kafka writes it:
