@@ -52,7 +52,8 @@ let package = Package(
 
         // Tests, in the same order.
         .target(
-            name: "SimulationKit", dependencies: ["Base", "SystemIO", "RecordFormat"], path: "Tests/SimulationKit",
+            name: "SimulationKit", dependencies: ["Base", "SystemIO", "RecordFormat"],
+            path: "Tests/SimulationKit",
             swiftSettings: strict),
         tests("BaseTests", ["Base"]),
         tests("SystemIOTests", ["Base", "SystemIO", "SimulationKit"]),

@@ -1,7 +1,7 @@
 /// Stops the process when a condition that only a bug can break does not hold, in release builds too.
 ///
-/// Operating errors (a full disk, a hostile peer, a damaged file) are thrown or returned; this is for states the
-/// program promises never to reach. `precondition` would print nothing in release builds, hence our own.
+/// Operating errors (a full disk, a hostile peer, a damaged file) are thrown or returned; this is for states
+/// the program promises never to reach. `precondition` would print nothing in release builds, hence our own.
 ///
 /// - Parameters:
 ///   - condition: what must hold.

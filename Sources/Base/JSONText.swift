@@ -10,9 +10,9 @@
 /// print(json.text)
 /// ```
 ///
-/// Keys are written in the order given and not checked for being different. Integers keep all their digits, also above
-/// 2^53. A Double that is not a finite number becomes `null`. Values written side by side outside of any object or
-/// array are set apart by line ends: one object a line.
+/// Keys are written in the order given and not checked for being different. Integers keep all their digits,
+/// also above 2^53. A Double that is not a finite number becomes `null`. Values written side by side outside
+/// of any object or array are set apart by line ends: one object a line.
 public struct JSONText: Sendable {
     /// The UTF-8 text so far.
     public private(set) var bytes: [UInt8] = []
@@ -153,7 +153,8 @@ public struct JSONText: Sendable {
     }
 
     private mutating func startField(_ key: String) {
-        invariant(!hasItems.isEmpty && !awaitsFieldValue, "the JSON key \"\(key)\" does not stand in an object")
+        invariant(
+            !hasItems.isEmpty && !awaitsFieldValue, "the JSON key \"\(key)\" does not stand in an object")
         separate()
         appendQuoted(key)
         bytes.append(UInt8(ascii: ":"))

@@ -1,10 +1,12 @@
-/// Counts of measured values in buckets whose width grows with the value, so that percentiles from a nanosecond to
-/// centuries fit in 58 KiB (the idea of Gil Tene's HdrHistogram: linear buckets within each power of two).
+/// Counts of measured values in buckets whose width grows with the value, so that percentiles from a
+/// nanosecond to centuries fit in 58 KiB (the idea of Gil Tene's HdrHistogram: linear buckets within each
+/// power of two).
 ///
-/// Values below 256 are counted exactly. A larger one shares its bucket with at most 1/128 of itself: a percentile is
-/// never below the true value and never more than 1/128 (0.8 %) above it. Minimum, maximum, count and sum are exact.
-/// The unit is the caller's; latencies are nanoseconds. `record` allocates nothing as long as the histogram is not
-/// copied between two calls. Not for use from two threads at once: give each its own and `merge` them.
+/// Values below 256 are counted exactly. A larger one shares its bucket with at most 1/128 of itself: a
+/// percentile is never below the true value and never more than 1/128 (0.8 %) above it. Minimum, maximum,
+/// count and sum are exact. The unit is the caller's; latencies are nanoseconds. `record` allocates nothing
+/// as long as the histogram is not copied between two calls. Not for use from two threads at once: give each
+/// its own and `merge` them.
 public struct LatencyHistogram: Sendable {
     /// Bits that tell buckets apart within one power of two.
     @usableFromInline static let precisionBits: UInt64 = 7
@@ -70,7 +72,8 @@ public struct LatencyHistogram: Sendable {
     public func percentile(_ percent: Double) -> UInt64 {
         invariant(percent >= 0 && percent <= 100, "percentile \(percent) is not within 0...100")
         if count == 0 { return 0 }
-        // The rank of the value looked for, 1 for the smallest; rounded up, so that p99 of 100 values is the 99th.
+        // The rank of the value looked for, 1 for the smallest; rounded up, so that p99 of 100 values is the
+        // 99th.
         let rank = max(1, UInt64((percent / 100 * Double(count)).rounded(.up)))
         if percent == 0 { return minimum }
         var seen: UInt64 = 0
@@ -81,8 +84,8 @@ public struct LatencyHistogram: Sendable {
         return largest
     }
 
-    /// The bucket of a value. With e = 0 below 256 the bucket is the value itself; above, the top 8 bits of the value
-    /// choose the bucket, and e, the number of bits below them, the power of two.
+    /// The bucket of a value. With e = 0 below 256 the bucket is the value itself; above, the top 8 bits of
+    /// the value choose the bucket, and e, the number of bits below them, the power of two.
     @inlinable static func bucketIndex(of value: UInt64) -> Int {
         let highestBit = 63 - UInt64(truncatingIfNeeded: (value | 1).leadingZeroBitCount)
         let exponent = highestBit > precisionBits ? highestBit - precisionBits : 0

@@ -16,12 +16,14 @@ public struct LogField: Sendable {
     }
 }
 
-/// Where log lines go: one call per line, already formatted, without the line end. May be called from any thread.
+/// Where log lines go: one call per line, already formatted, without the line end. May be called from any
+/// thread.
 public protocol LogSink: AnyObject, Sendable {
     func write(level: LogLevel, line: String)
 }
 
-/// Structured logging: an event in words, then `key=value` fields. Lines below `minimumLevel` cost one comparison.
+/// Structured logging: an event in words, then `key=value` fields. Lines below `minimumLevel` cost one
+/// comparison.
 public struct Logger: Sendable {
     public let minimumLevel: LogLevel
     private let sink: (any LogSink)?
@@ -48,7 +50,8 @@ public struct Logger: Sendable {
         sink.write(level: level, line: line)
     }
 
-    /// Text as it stands in a line: quoted where a space, a quote, an equals sign or a control character is in it.
+    /// Text as it stands in a line: quoted where a space, a quote, an equals sign or a control character is
+    /// in it.
     static func quoted(_ text: String) -> String {
         let plain = text.utf8.allSatisfy { $0 > 0x20 && $0 != 0x22 && $0 != 0x3D && $0 != 0x7F && $0 != 0x5C }
         if plain && !text.isEmpty { return text }

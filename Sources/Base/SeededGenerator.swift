@@ -1,5 +1,5 @@
-/// A small seeded generator (SplitMix64, Steele, Lea and Flood 2014): the same seed gives the same numbers on every
-/// machine, so that a simulation, a test or a jitter can be replayed.
+/// A small seeded generator (SplitMix64, Steele, Lea and Flood 2014): the same seed gives the same numbers on
+/// every machine, so that a simulation, a test or a jitter can be replayed.
 public struct SeededGenerator: RandomNumberGenerator, Sendable {
     private var state: UInt64
 

@@ -1,4 +1,5 @@
-/// Where the program learns what time it is. The real one is `SystemIO.SystemClock`; simulations move their own.
+/// Where the program learns what time it is. The real one is `SystemIO.SystemClock`; simulations move their
+/// own.
 public protocol TimeSource: AnyObject, Sendable {
     /// Nanoseconds since an arbitrary start; never goes back. For durations and time-outs.
     func monotonicNanoseconds() -> UInt64

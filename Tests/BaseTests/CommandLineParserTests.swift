@@ -9,19 +9,26 @@ import Testing
             CommandDescription(
                 name: "write", summary: "Writes.",
                 options: [
-                    CommandOption("batch-size", short: "b", .byteCount, default: "64KiB", summary: "bytes a batch"),
+                    CommandOption(
+                        "batch-size", short: "b", .byteCount, default: "64KiB", summary: "bytes a batch"),
                     CommandOption("time", .duration, summary: "how long to run"),
                     CommandOption("records", .integer(1...1000), default: "10", summary: "how many records"),
                     CommandOption("offset", .integer(Int.min...Int.max), summary: "where to start"),
-                    CommandOption("codec", .choice(["none", "gzip", "zstd"]), default: "none", summary: "how to compress"),
-                    CommandOption("property", .text, placeholder: "KEY=VALUE", repeats: true, summary: "a setting"),
-                    CommandOption("target", .text, placeholder: "DIRECTORY", isRequired: true, summary: "where to write"),
+                    CommandOption(
+                        "codec", .choice(["none", "gzip", "zstd"]), default: "none",
+                        summary: "how to compress"),
+                    CommandOption(
+                        "property", .text, placeholder: "KEY=VALUE", repeats: true, summary: "a setting"),
+                    CommandOption(
+                        "target", .text, placeholder: "DIRECTORY", isRequired: true, summary: "where to write"
+                    ),
                 ],
                 arguments: CommandArguments("FILE", count: 0...2, "what to write"),
                 examples: [CommandExample("tool write --target /tmp/x", "writes ten records")],
                 notes: ["Ends with status 0."]),
             CommandDescription(
-                name: "read", summary: "Reads.", arguments: CommandArguments("FILE", count: 1...1, "what to read")),
+                name: "read", summary: "Reads.",
+                arguments: CommandArguments("FILE", count: 1...1, "what to read")),
         ])
 
     private func parse(_ words: String...) throws(CommandLineError) -> ParsedCommand {
@@ -57,7 +64,8 @@ import Testing
     @Test("options, defaults, arguments and the path of subcommands arrive")
     func everythingArrives() throws {
         let parsed = try parse(
-            "-v", "write", "a", "--target=", "--time", "250us", "--offset", "-1", "--property", "x=1", "--property=y=2",
+            "-v", "write", "a", "--target=", "--time", "250us", "--offset", "-1", "--property", "x=1",
+            "--property=y=2",
             "--", "-b")
         #expect(parsed.path == ["write"])
         #expect(parsed.arguments == ["a", "-b"])
@@ -81,7 +89,8 @@ import Testing
 
     @Test("a refusal names the value and what is right instead")
     func refusals() {
-        #expect(refusal("write", "--batchsize", "1") == "unknown option --batchsize; did you mean --batch-size?")
+        #expect(
+            refusal("write", "--batchsize", "1") == "unknown option --batchsize; did you mean --batch-size?")
         #expect(refusal("write", "--zzzzzzz") == "unknown option --zzzzzzz; --help lists the options")
         #expect(refusal("write", "-x") == "unknown option -x; --help lists the options")
         #expect(refusal("wirte") == "unknown command \"wirte\"; did you mean write?")
@@ -110,7 +119,9 @@ import Testing
 
     @Test("help is given anywhere, even beside mistakes made later, and shows everything")
     func help() throws {
-        guard case .help(let text) = try CommandLineParser(Self.command).parse(["write", "--help", "--bogus"]) else {
+        guard
+            case .help(let text) = try CommandLineParser(Self.command).parse(["write", "--help", "--bogus"])
+        else {
             Issue.record("no help")
             return
         }
@@ -153,11 +164,15 @@ import Testing
     func neverTraps(seed: UInt64) {
         var generator = SeededGenerator(seed: seed)
         let words = [
-            "write", "read", "--", "-", "-v", "--verbose", "--target", "--target=", "=", "--=", "", "-b", "-b=", "99999999999999999999",
-            "1KiB", "--records", "-1", "--codec", "zstd", "--help", "ü", "--ü=1", "-=", "--time", "9999999999d",
+            "write", "read", "--", "-", "-v", "--verbose", "--target", "--target=", "=", "--=", "", "-b",
+            "-b=", "99999999999999999999",
+            "1KiB", "--records", "-1", "--codec", "zstd", "--help", "ü", "--ü=1", "-=", "--time",
+            "9999999999d",
         ]
         for _ in 0..<50 {
-            let line = (0..<(generator.next() % 8)).map { _ in words[Int(generator.next() % UInt64(words.count))] }
+            let line = (0..<(generator.next() % 8)).map { _ in
+                words[Int(generator.next() % UInt64(words.count))]
+            }
             do throws(CommandLineError) {
                 if case .run(let parsed) = try CommandLineParser(Self.command).parse(line) {
                     #expect(line.contains(parsed.path[0]))
@@ -173,11 +188,13 @@ import Testing
     @Test("byte counts are read with binary and decimal units")
     func byteCounts() {
         let good: [(String, Int64)] = [
-            ("0", 0), ("4096", 4096), ("1B", 1), ("64KiB", 65536), ("64 kib", 65536), ("64k", 65536), ("1KB", 1000),
+            ("0", 0), ("4096", 4096), ("1B", 1), ("64KiB", 65536), ("64 kib", 65536), ("64k", 65536),
+            ("1KB", 1000),
             ("3MiB", 3 << 20), ("2GB", 2_000_000_000), ("1TiB", 1 << 40), ("9223372036854775807", .max),
         ]
         for (text, byteCount) in good { #expect(ByteCountText.parse(text) == byteCount, "\(text)") }
-        for text in ["", "KiB", "-1", "1.5MiB", "1KiBs", "9223372036854775808", "9007199254740992KiB", "1 2"] {
+        for text in ["", "KiB", "-1", "1.5MiB", "1KiBs", "9223372036854775808", "9007199254740992KiB", "1 2"]
+        {
             #expect(ByteCountText.parse(text) == nil, "\(text)")
         }
     }

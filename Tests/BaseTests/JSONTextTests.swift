@@ -105,7 +105,9 @@ import Testing
         for _ in 0..<(generator.next() % 20) {
             let limits: [UInt32] = [0x20, 0x80, 0x800, 0xD800, 0x10FFFF]
             let limit = limits[Int(generator.next() % 5)]
-            if let scalar = Unicode.Scalar(UInt32(generator.next() % UInt64(limit))) { text.unicodeScalars.append(scalar) }
+            if let scalar = Unicode.Scalar(UInt32(generator.next() % UInt64(limit))) {
+                text.unicodeScalars.append(scalar)
+            }
         }
         return text
     }

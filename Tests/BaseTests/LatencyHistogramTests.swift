@@ -37,7 +37,9 @@ import Testing
     func bucketsCoverAllValues() {
         var last: UInt64?
         for shift in UInt64(0)...63 {
-            for near in [UInt64(1) << shift, (UInt64(1) << shift) &- 1, (UInt64(1) << shift) &+ 1, UInt64.max] {
+            for near in [
+                UInt64(1) << shift, (UInt64(1) << shift) &- 1, (UInt64(1) << shift) &+ 1, UInt64.max,
+            ] {
                 var histogram = LatencyHistogram()
                 histogram.record(near)
                 #expect(histogram.percentile(50) == near, "a single value is its own percentile")

@@ -15,10 +15,14 @@ import Testing
         #expect(
             ProgressLine.text(done: 256 << 20, total: 1 << 30, elapsedNanoseconds: 500_000_000)
                 == "[#####---------------]  25 %  256 MiB of 1.00 GiB, 512 MiB/s, 1.50 s left")
-        #expect(ProgressLine.text(done: 0, total: 10, elapsedNanoseconds: 5) == "[--------------------]   0 %  0 B of 10 B")
+        #expect(
+            ProgressLine.text(done: 0, total: 10, elapsedNanoseconds: 5)
+                == "[--------------------]   0 %  0 B of 10 B")
         #expect(
             ProgressLine.text(done: 20, total: 10, elapsedNanoseconds: 1_000_000_000)
                 == "[####################] 100 %  20 B of 10 B, 20 B/s")
-        #expect(ProgressLine.text(done: 0, total: 0, elapsedNanoseconds: 0) == "[####################] 100 %  0 B of 0 B")
+        #expect(
+            ProgressLine.text(done: 0, total: 0, elapsedNanoseconds: 0)
+                == "[####################] 100 %  0 B of 0 B")
     }
 }

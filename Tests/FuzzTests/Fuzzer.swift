@@ -1,8 +1,8 @@
 /// One entry point for bytes from outside: a decoder, a parser, a recovery step.
 ///
-/// `run` takes any bytes at all. It returns when they are good and throws when it refuses them; both are fine. What
-/// is not: a trap, an endless loop, memory out of proportion to the input, or an invariant that does not hold (report
-/// it with `invariant`, or throw `FuzzFailure`, which stands apart from a refusal).
+/// `run` takes any bytes at all. It returns when they are good and throws when it refuses them; both are
+/// fine. What is not: a trap, an endless loop, memory out of proportion to the input, or an invariant that
+/// does not hold (report it with `invariant`, or throw `FuzzFailure`, which stands apart from a refusal).
 struct Fuzzer: Sendable {
     /// What `tools/fuzz NAME` calls it: lower case words with hyphens.
     let name: String
@@ -11,7 +11,8 @@ struct Fuzzer: Sendable {
     let run: @Sendable ([UInt8]) throws -> Void
 
     init(
-        name: String, seeds: @escaping @Sendable () -> [[UInt8]], run: @escaping @Sendable ([UInt8]) throws -> Void
+        name: String, seeds: @escaping @Sendable () -> [[UInt8]],
+        run: @escaping @Sendable ([UInt8]) throws -> Void
     ) {
         self.name = name
         self.seeds = seeds

@@ -1,4 +1,5 @@
-// What a command understands, as a value: the parser reads it, the help text is made from it, tests compare with it.
+// What a command understands, as a value: the parser reads it, the help text is made from it, tests compare
+// with it.
 
 /// What may follow an option, and how it is checked.
 public enum OptionKind: Sendable, Equatable {
@@ -86,8 +87,8 @@ public struct CommandExample: Sendable {
     }
 }
 
-/// A command or a subcommand. With subcommands one of them must be named. Options of a command may be given before
-/// or after the name of a subcommand.
+/// A command or a subcommand. With subcommands one of them must be named. Options of a command may be given
+/// before or after the name of a subcommand.
 public struct CommandDescription: Sendable {
     public let name: String
     /// One sentence.

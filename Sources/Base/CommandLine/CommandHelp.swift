@@ -56,7 +56,8 @@ struct CommandHelp {
         return rows
     }
 
-    /// Rows of a name and a text, the texts below each other. A name too long for its column has a line of its own.
+    /// Rows of a name and a text, the texts below each other. A name too long for its column has a line of
+    /// its own.
     private func listing(_ title: String, _ rows: [(String, String)]) -> String {
         let column = min(34, (rows.map(\.0.count).max() ?? 0) + 4)
         var lines = [title]

@@ -1,4 +1,5 @@
-/// Why a command line was refused. The exit status of a command that gets one is `CommandLineError.exitStatus`.
+/// Why a command line was refused. The exit status of a command that gets one is
+/// `CommandLineError.exitStatus`.
 public enum CommandLineError: Error, Equatable, CustomStringConvertible {
     /// What stands for "used wrongly" among exit statuses.
     public static let exitStatus: Int32 = 2
@@ -19,7 +20,8 @@ public enum CommandLineError: Error, Equatable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .unknownOption(let option, let nearest):
-            "unknown option \(option)" + (nearest.map { "; did you mean \($0)?" } ?? "; --help lists the options")
+            "unknown option \(option)"
+                + (nearest.map { "; did you mean \($0)?" } ?? "; --help lists the options")
         case .missingValue(let option, let expected): "\(option) needs a value: \(option) \(expected)"
         case .unexpectedValue(let option, let value): "\(option) takes no value, but was given \"\(value)\""
         case .badValue(let option, let value, let reason): "\(option) cannot be \"\(value)\": \(reason)"
@@ -44,8 +46,8 @@ public enum CommandLineRequest: Sendable {
 
 /// Reads a command line against a `CommandDescription`. Pure: prints nothing and ends nothing.
 ///
-/// Understands `--name value`, `--name=value`, `-n value`, `-n=value`, `--help` and `-h` anywhere, and `--` before
-/// arguments that start with a dash. A lone `-` is an argument.
+/// Understands `--name value`, `--name=value`, `-n value`, `-n=value`, `--help` and `-h` anywhere, and `--`
+/// before arguments that start with a dash. A lone `-` is an argument.
 public struct CommandLineParser: Sendable {
     private let root: CommandDescription
 
@@ -90,7 +92,9 @@ private struct CommandLineScan {
             }
         }
         try checkComplete()
-        return .run(ParsedCommand(path: Array(path.dropFirst()), arguments: arguments, options: options, values: values))
+        return .run(
+            ParsedCommand(
+                path: Array(path.dropFirst()), arguments: arguments, options: options, values: values))
     }
 
     /// A subcommand's name, or an argument.
@@ -106,7 +110,9 @@ private struct CommandLineScan {
             return
         }
         arguments.append(word)
-        if arguments.count > (command.arguments?.count.upperBound ?? 0) { throw .tooManyArguments(first: word) }
+        if arguments.count > (command.arguments?.count.upperBound ?? 0) {
+            throw .tooManyArguments(first: word)
+        }
     }
 
     private mutating func takeOption(_ word: String) throws(CommandLineError) {
@@ -114,7 +120,10 @@ private struct CommandLineScan {
         let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
         let spelled = String(parts[0])
         let name = spelled.dropFirst(isLong ? 2 : 1)
-        guard let option = options.first(where: { isLong ? $0.name == name : $0.short.map(String.init) == String(name) })
+        guard
+            let option = options.first(where: {
+                isLong ? $0.name == name : $0.short.map(String.init) == String(name)
+            })
         else { throw .unknownOption(spelled, nearest: nearestOption(to: String(name))) }
 
         let attached = parts.count == 2 ? String(parts[1]) : nil
@@ -135,7 +144,8 @@ private struct CommandLineScan {
             return ""
         }
         if let attached { return attached }
-        // What follows is the value also when it starts with a dash (`--offset -1`), but not when it is an option.
+        // What follows is the value also when it starts with a dash (`--offset -1`), but not when it is an
+        // option.
         guard let next = rest.first, !isKnownOption(next) else {
             throw .missingValue(option: spelled, expected: option.placeholder)
         }
@@ -178,9 +188,11 @@ extension OptionKind {
             if range.upperBound == Int.max { return "it must be a whole number, \(range.lowerBound) or more" }
             return "it must be a whole number from \(range.lowerBound) to \(range.upperBound)"
         case .byteCount:
-            return ByteCountText.parse(value) == nil ? "it must be a number of bytes such as 4096, 64KiB or 1GB" : nil
+            return ByteCountText.parse(value) == nil
+                ? "it must be a number of bytes such as 4096, 64KiB or 1GB" : nil
         case .duration:
-            return DurationText.parse(value) == nil ? "it must be a time with its unit such as 250us, 10s or 14d" : nil
+            return DurationText.parse(value) == nil
+                ? "it must be a time with its unit such as 250us, 10s or 14d" : nil
         case .choice(let words):
             if words.contains(value) { return nil }
             let nearest = nearestSpelling(to: value, among: words).map { ", perhaps \($0)" } ?? ""

@@ -1,7 +1,8 @@
-/// The known word that was most likely meant by an unknown one: the one with the fewest letters to insert, drop, change
-/// or swap with their neighbour. Nil when none is close; the first of several equally close.
+/// The known word that was most likely meant by an unknown one: the one with the fewest letters to insert,
+/// drop, change or swap with their neighbour. Nil when none is close; the first of several equally close.
 ///
-/// - Parameter known: looked through in order; a few hundred at most, each pair costs the product of its lengths.
+/// - Parameter known: looked through in order; a few hundred at most, each pair costs the product of its
+///   lengths.
 public func nearestSpelling(to word: String, among known: [String]) -> String? {
     // A third of the letters may be wrong: two of `compression`, none of `ms`.
     var best: (word: String, distance: Int)?

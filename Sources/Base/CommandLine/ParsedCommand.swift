@@ -1,8 +1,8 @@
 /// A command line that was understood: the subcommand, its options' values and its arguments.
 ///
-/// The typed readers below give the value, else the option's default. Asking for an option that the command does not
-/// have, or for the value of one that has neither value nor default, is a programmer error; where there may be none,
-/// ask with `has` first or use the `...IfGiven` readers.
+/// The typed readers below give the value, else the option's default. Asking for an option that the command
+/// does not have, or for the value of one that has neither value nor default, is a programmer error; where
+/// there may be none, ask with `has` first or use the `...IfGiven` readers.
 public struct ParsedCommand: Sendable {
     /// The names of the subcommands chosen, outermost first; empty for a command without.
     public let path: [String]
@@ -31,8 +31,12 @@ public struct ParsedCommand: Sendable {
     /// The last value given, else the default, else nil. So the four that follow.
     public func textIfGiven(_ name: String) -> String? { given(name).last ?? option(name).defaultValue }
     public func integerIfGiven(_ name: String) -> Int? { textIfGiven(name).flatMap { Int($0) } }
-    public func byteCountIfGiven(_ name: String) -> Int64? { textIfGiven(name).flatMap { ByteCountText.parse($0) } }
-    public func durationIfGiven(_ name: String) -> Duration? { textIfGiven(name).flatMap { DurationText.parse($0) } }
+    public func byteCountIfGiven(_ name: String) -> Int64? {
+        textIfGiven(name).flatMap { ByteCountText.parse($0) }
+    }
+    public func durationIfGiven(_ name: String) -> Duration? {
+        textIfGiven(name).flatMap { DurationText.parse($0) }
+    }
 
     /// All values of an option that repeats, in the order given; the default when there is none.
     public func texts(_ name: String) -> [String] {

@@ -2,7 +2,8 @@
 
 /// Byte counts in words.
 public enum ByteCountText {
-    /// Units by their names in lower case. As everywhere in dmq KiB is 1024 bytes and KB 1000; a lone K is 1024.
+    /// Units by their names in lower case. As everywhere in dmq KiB is 1024 bytes and KB 1000; a lone K is
+    /// 1024.
     private static let units: [(name: String, byteCount: Int64)] = [
         ("", 1), ("b", 1),
         ("k", 1 << 10), ("kib", 1 << 10), ("kb", 1000),
@@ -20,7 +21,8 @@ public enum ByteCountText {
         return overflow ? nil : product
     }
 
-    /// The count with three digits and the largest binary unit that keeps it at 1 or above: `512 B`, `1.50 KiB`.
+    /// The count with three digits and the largest binary unit that keeps it at 1 or above: `512 B`, `1.50
+    /// KiB`.
     public static func format(_ byteCount: Int64) -> String {
         let names = ["B", "KiB", "MiB", "GiB", "TiB"]
         var value = Double(byteCount)
@@ -41,8 +43,8 @@ public enum DurationText {
         ("m", 60_000_000_000), ("min", 60_000_000_000), ("h", 3_600_000_000_000), ("d", 86_400_000_000_000),
     ]
 
-    /// Reads `250us`, `10s`, `5m`, `2h`, `14d`, and `0` without a unit. Nil for anything else, and for more than 292
-    /// years.
+    /// Reads `250us`, `10s`, `5m`, `2h`, `14d`, and `0` without a unit. Nil for anything else, and for more
+    /// than 292 years.
     public static func parse(_ text: String) -> Duration? {
         guard let (number, unit) = splitQuantity(text) else { return nil }
         if number == 0 && unit.isEmpty { return .zero }
@@ -51,8 +53,8 @@ public enum DurationText {
         return overflow ? nil : .nanoseconds(product)
     }
 
-    /// Nanoseconds with three digits and the unit that keeps them between 1 and 1000: `1.25 ms`. From a minute on
-    /// minutes and seconds, `3m 05s`, then hours and minutes, `2h 15m`.
+    /// Nanoseconds with three digits and the unit that keeps them between 1 and 1000: `1.25 ms`. From a
+    /// minute on minutes and seconds, `3m 05s`, then hours and minutes, `2h 15m`.
     public static func format(nanoseconds: UInt64) -> String {
         switch nanoseconds {
         case 0..<1000: return "\(nanoseconds) ns"
@@ -76,7 +78,8 @@ public enum DurationText {
 
 /// Decimal fractions in words.
 public enum DecimalText {
-    /// The value rounded to `fractionDigits` (0 ... 9) places after the point. Beyond 10^15 in scientific notation.
+    /// The value rounded to `fractionDigits` (0 ... 9) places after the point. Beyond 10^15 in scientific
+    /// notation.
     public static func format(_ value: Double, fractionDigits: Int) -> String {
         invariant((0...9).contains(fractionDigits), "\(fractionDigits) digits after the point")
         guard value.isFinite, value.magnitude < 1e15 else { return value.description }
@@ -95,12 +98,14 @@ public enum DecimalText {
         return "\(sign)\(units)." + String(repeating: "0", count: fractionDigits - digits.count) + digits
     }
 
-    /// The value with so many digits in all, but never fewer than stand before the point: 3 gives 0.123, 1.25, 12.5, 1250.
+    /// The value with so many digits in all, but never fewer than stand before the point: 3 gives 0.123,
+    /// 1.25, 12.5, 1250.
     public static func format(_ value: Double, significantDigits: Int) -> String {
         // Places before the point, counted on the rounded value so that 9.999 becomes 10.0 and not 10.00.
         var before = 1
         var bound = 10.0
-        while before < significantDigits && value.magnitude >= bound - 0.5 * bound / power(significantDigits) {
+        while before < significantDigits && value.magnitude >= bound - 0.5 * bound / power(significantDigits)
+        {
             before += 1
             bound *= 10
         }

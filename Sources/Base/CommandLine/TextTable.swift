@@ -49,7 +49,8 @@ public enum ProgressLine {
         let bar = String(repeating: "#", count: filled) + String(repeating: "-", count: 20 - filled)
         let percent = String(Int(share * 100))
         let padding = String(repeating: " ", count: 3 - percent.count)
-        var line = "[\(bar)] \(padding)\(percent) %  \(ByteCountText.format(done)) of \(ByteCountText.format(total))"
+        var line =
+            "[\(bar)] \(padding)\(percent) %  \(ByteCountText.format(done)) of \(ByteCountText.format(total))"
         guard elapsedNanoseconds > 0, done > 0 else { return line }
         let bytesPerSecond = Double(done) / (Double(elapsedNanoseconds) / 1e9)
         line += ", \(ByteCountText.format(Int64(min(bytesPerSecond, 1e18))))/s"
