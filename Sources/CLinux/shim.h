@@ -1,4 +1,5 @@
-// Linux headers that the Glibc module of the Swift toolchain leaves out.
+// Linux headers that the Glibc module of the Swift toolchain leaves out, and the GNU functions that its headers
+// declare only under _GNU_SOURCE (which would make the Glibc module be built in a second shape).
 #pragma once
 #include <features.h>
 #include <sys/epoll.h>
@@ -6,3 +7,8 @@
 #include <sys/random.h>
 #include <sys/sendfile.h>
 #include <sys/timerfd.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+int fallocate(int descriptor, int mode, off_t offset, off_t length);
+ssize_t pwritev2(int descriptor, const struct iovec *vectors, int count, off_t offset, int flags);
