@@ -60,7 +60,8 @@ extension ProducerStates {
     /// Checks and accounts for a marker at the end of the log, transaction index included.
     @discardableResult
     mutating func end(
-        producer: Int64, epoch: Int16 = 0, _ kind: TransactionMarker.Kind = .commit, coordinatorEpoch: Int32 = 0,
+        producer: Int64, epoch: Int16 = 0, _ kind: TransactionMarker.Kind = .commit,
+        coordinatorEpoch: Int32 = 0,
         timestamp: Int64 = 1_000, transactionVersion: Int16 = 0
     ) throws -> CompletedTransaction? {
         let header = ProducerBatches.marker(

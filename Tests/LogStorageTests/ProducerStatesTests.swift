@@ -49,7 +49,8 @@ private let sequenceCases: [CheckCase] = [
         name: "a batch without a producer ID is appended", before: sevenBatches,
         batch: ProducerBatches.data(producer: -1, epoch: -1, sequence: -1), expected: .append),
     CheckCase(
-        name: "a new producer begins at 0", before: { _ in }, batch: ProducerBatches.data(producer: 1, sequence: 0),
+        name: "a new producer begins at 0", before: { _ in },
+        batch: ProducerBatches.data(producer: 1, sequence: 0),
         expected: .append),
     CheckCase(
         name: "an unknown producer may go on anywhere", before: { _ in },
@@ -62,7 +63,8 @@ private let sequenceCases: [CheckCase] = [
         name: "the next sequence is appended", before: sevenBatches,
         batch: ProducerBatches.data(producer: 1, sequence: 70), expected: .append),
     CheckCase(
-        name: "a gap is refused", before: sevenBatches, batch: ProducerBatches.data(producer: 1, sequence: 71),
+        name: "a gap is refused", before: sevenBatches,
+        batch: ProducerBatches.data(producer: 1, sequence: 71),
         expected: outOfOrder(expected: 70, received: 71)),
     CheckCase(
         name: "the last batch again is a duplicate", before: sevenBatches,
@@ -155,7 +157,8 @@ private let epochCases: [CheckCase] = [
     CheckCase(
         name: "a follower takes an older epoch",
         before: { try $0.append(producer: 1, epoch: 2, sequence: 0) },
-        batch: ProducerBatches.data(producer: 1, epoch: 1, sequence: 1), origin: .replication, expected: .append),
+        batch: ProducerBatches.data(producer: 1, epoch: 1, sequence: 1), origin: .replication,
+        expected: .append),
     CheckCase(
         name: "a marker fences older epochs",
         before: {
@@ -281,8 +284,10 @@ struct ProducerStatesTests {
     func markerFencing() throws {
         var states = ProducerStates()
         try states.append(producer: 1, epoch: 4, sequence: 0, isTransactional: true)
-        #expect(throws: ProducerStateError.fencedEpoch(
-            producerID: one, current: ProducerEpoch(4), received: ProducerEpoch(3))) {
+        #expect(
+            throws: ProducerStateError.fencedEpoch(
+                producerID: one, current: ProducerEpoch(4), received: ProducerEpoch(3))
+        ) {
             try states.end(producer: 1, epoch: 3)
         }
         try states.end(producer: 1, epoch: 4, coordinatorEpoch: 6)
@@ -291,7 +296,8 @@ struct ProducerStatesTests {
         }
         for origin in [AppendOrigin.replication, .recovery] {
             try states.checkMarker(
-                ProducerBatches.marker(producer: 1, epoch: 3), marker: TransactionMarker(.abort, coordinatorEpoch: 5),
+                ProducerBatches.marker(producer: 1, epoch: 3),
+                marker: TransactionMarker(.abort, coordinatorEpoch: 5),
                 origin: origin)
         }
         let repeated = try states.end(producer: 1, epoch: 4, coordinatorEpoch: 6)
@@ -304,15 +310,19 @@ struct ProducerStatesTests {
     func markerOfTransactionVersion2() throws {
         var states = ProducerStates()
         try states.append(producer: 1, epoch: 4, sequence: 0, isTransactional: true)
-        #expect(throws: ProducerStateError.fencedEpoch(
-            producerID: one, current: ProducerEpoch(4), received: ProducerEpoch(4))) {
+        #expect(
+            throws: ProducerStateError.fencedEpoch(
+                producerID: one, current: ProducerEpoch(4), received: ProducerEpoch(4))
+        ) {
             try states.end(producer: 1, epoch: 4, transactionVersion: 2)
         }
         let completed = try states.end(producer: 1, epoch: 5, transactionVersion: 2)
         #expect(completed != nil)
         let repeated = try states.end(producer: 1, epoch: 5, transactionVersion: 2)
         #expect(repeated == nil)
-        #expect(throws: ProducerStateError.self) { try states.end(producer: 1, epoch: 4, transactionVersion: 2) }
+        #expect(throws: ProducerStateError.self) {
+            try states.end(producer: 1, epoch: 4, transactionVersion: 2)
+        }
     }
 
     @Test("a marker tells what it ended, once")

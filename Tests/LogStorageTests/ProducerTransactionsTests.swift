@@ -9,15 +9,15 @@ struct ProducerTransactionsTests {
     func interleaved() throws {
         var states = ProducerStates()
         #expect(states.firstUnstableOffset == nil)
-        try states.append(producer: 1, sequence: 0, count: 10, isTransactional: true)  // 0 ... 9
-        try states.append(producer: 2, sequence: 0, count: 10, isTransactional: true)  // 10 ... 19
-        try states.append(producer: 3, sequence: 0, count: 10, isTransactional: true)  // 20 ... 29
+        try states.append(producer: 1, sequence: 0, count: 10, isTransactional: true) // 0 ... 9
+        try states.append(producer: 2, sequence: 0, count: 10, isTransactional: true) // 10 ... 19
+        try states.append(producer: 3, sequence: 0, count: 10, isTransactional: true) // 20 ... 29
         #expect(states.ongoingTransactionCount == 3)
         #expect(states.firstUndecidedOffset == Offset(0) && states.firstUnstableOffset == Offset(0))
 
-        try states.end(producer: 2)  // 30
+        try states.end(producer: 2) // 30
         #expect(states.firstUndecidedOffset == Offset(0) && states.firstUnstableOffset == Offset(0))
-        try states.end(producer: 1, .abort)  // 31
+        try states.end(producer: 1, .abort) // 31
         #expect(states.firstUndecidedOffset == Offset(20))
         // Decided, but the markers are not replicated.
         #expect(states.firstUnstableOffset == Offset(0))
@@ -27,25 +27,27 @@ struct ProducerTransactionsTests {
         states.onHighWatermarkUpdated(Offset(32))
         #expect(states.firstUnstableOffset == Offset(20))
 
-        try states.append(producer: 1, sequence: 10, isTransactional: true)  // 32
-        try states.end(producer: 3)  // 33
+        try states.append(producer: 1, sequence: 10, isTransactional: true) // 32
+        try states.end(producer: 3) // 33
         #expect(states.firstUndecidedOffset == Offset(32) && states.firstUnstableOffset == Offset(20))
         states.onHighWatermarkUpdated(Offset(34))
         #expect(states.firstUndecidedOffset == Offset(32) && states.firstUnstableOffset == Offset(32))
-        try states.end(producer: 1)  // 34
+        try states.end(producer: 1) // 34
         states.onHighWatermarkUpdated(Offset(35))
         #expect(states.firstUndecidedOffset == nil && states.firstUnstableOffset == nil)
         #expect(states.ongoingTransactionCount == 0)
     }
 
-    @Test("a transaction that ended first and began last is stable only when the high watermark passed its marker")
+    @Test(
+        "a transaction that ended first and began last is stable only when the high watermark passed its marker"
+    )
     func unreplicatedOrder() throws {
         var states = ProducerStates()
-        try states.append(producer: 1, sequence: 0, isTransactional: true)  // 0
-        try states.append(producer: 2, sequence: 0, isTransactional: true)  // 1
-        try states.end(producer: 1)  // 2
+        try states.append(producer: 1, sequence: 0, isTransactional: true) // 0
+        try states.append(producer: 2, sequence: 0, isTransactional: true) // 1
+        try states.end(producer: 1) // 2
         #expect(states.firstUnstableOffset == Offset(0))
-        try states.end(producer: 2)  // 3
+        try states.end(producer: 2) // 3
         states.onHighWatermarkUpdated(Offset(3))
         #expect(states.firstUnstableOffset == Offset(1))
         states.onHighWatermarkUpdated(Offset(4))
@@ -55,9 +57,9 @@ struct ProducerTransactionsTests {
     @Test("the transaction index gets the last stable offset as it will be")
     func lastStableOffset() throws {
         var states = ProducerStates()
-        try states.append(producer: 1, sequence: 0, isTransactional: true)  // 0
-        try states.append(producer: 2, sequence: 0, isTransactional: true)  // 1
-        try states.append(producer: 3, sequence: 0, isTransactional: true)  // 2
+        try states.append(producer: 1, sequence: 0, isTransactional: true) // 0
+        try states.append(producer: 2, sequence: 0, isTransactional: true) // 1
+        try states.append(producer: 3, sequence: 0, isTransactional: true) // 2
         let expected: [(producer: Int64, lastStableOffset: Int64)] = [(2, 0), (1, 2), (3, 6)]
         for (producer, lastStableOffset) in expected {
             let header = ProducerBatches.marker(producer: producer, at: states.mapEndOffset.rawValue)
@@ -73,9 +75,9 @@ struct ProducerTransactionsTests {
     @Test("advancing the log start offset drops transactions that ended before it")
     func truncateHead() throws {
         var states = ProducerStates()
-        try states.append(producer: 1, sequence: 0, isTransactional: true)  // 0
-        try states.end(producer: 1)  // 1
-        try states.append(producer: 1, sequence: 1, isTransactional: true)  // 2
+        try states.append(producer: 1, sequence: 0, isTransactional: true) // 0
+        try states.end(producer: 1) // 1
+        try states.append(producer: 1, sequence: 1, isTransactional: true) // 2
         #expect(states.firstUnstableOffset == Offset(0))
         states.truncateHead(to: Offset(2))
         #expect(states.firstUnstableOffset == Offset(2))

@@ -114,7 +114,9 @@ struct UnreplicatedTransactions: Sendable {
 
     mutating func add(_ completed: CompletedTransaction) {
         var lastOffset = completed.lastOffset
-        while transactions.count > head, let last = transactions.last, last.firstOffset >= completed.firstOffset {
+        while transactions.count > head, let last = transactions.last,
+            last.firstOffset >= completed.firstOffset
+        {
             lastOffset = max(lastOffset, last.lastOffset)
             transactions.removeLast()
         }

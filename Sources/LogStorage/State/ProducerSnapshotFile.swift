@@ -11,9 +11,9 @@ internal import RecordFormat
 //
 //          0    8 producerID                  0 or more, each once
 //          8    2 producerEpoch               -1: none
-//         10    4 lastSequence                of the last record; -1: no batch, or one without sequence
+//         10    4 lastSequence                of the last record; -1: no batch, or a batch without sequence
 //         14    8 lastOffset                  of the last record; -1: no batch
-//         22    4 offsetDelta                 last - first offset of the last batch
+//         22    4 offsetDelta                 last - first offset of the last batch; 0: no batch
 //         26    8 timestamp                   largest of the last batch or marker, milliseconds; -1: none
 //         34    4 coordinatorEpoch            of the last marker; -1: none
 //         38    8 currentTxnFirstOffset       first offset of the open transaction; -1: none is open
@@ -203,9 +203,13 @@ public enum ProducerSnapshotFile {
         private var invalidField: (ProducerSnapshotError.Field, Int, Int64)? {
             if producerID < 0 { return (.producerID, EntryField.producerID, producerID) }
             if producerEpoch < -1 { return (.producerEpoch, EntryField.producerEpoch, Int64(producerEpoch)) }
-            if lastSequence < -1 { return (.lastSequence, EntryField.lastSequence, Int64(lastSequence)) }
             // The offset after the last one must exist, too.
-            if lastOffset < -1 || lastOffset == .max { return (.lastOffset, EntryField.lastOffset, lastOffset) }
+            if lastOffset < -1 || lastOffset == .max {
+                return (.lastOffset, EntryField.lastOffset, lastOffset)
+            }
+            if lastSequence < -1 || (lastSequence >= 0 && lastOffset < 0) {
+                return (.lastSequence, EntryField.lastSequence, Int64(lastSequence))
+            }
             if offsetDelta < 0 || Int64(offsetDelta) > max(lastOffset, 0) {
                 return (.offsetDelta, EntryField.offsetDelta, Int64(offsetDelta))
             }

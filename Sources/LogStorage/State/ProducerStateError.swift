@@ -6,7 +6,8 @@ public enum ProducerStateError: Error, Hashable, Sendable {
     /// OUT_OF_ORDER_SEQUENCE_NUMBER: there is a gap between the producer's last batch and this one, or an old batch
     /// is sent again that is no longer among the retained ones.
     case outOfOrderSequence(
-        producerID: ProducerID, producerEpoch: ProducerEpoch, expected: SequenceNumber, received: SequenceNumber)
+        producerID: ProducerID, producerEpoch: ProducerEpoch, expected: SequenceNumber,
+        received: SequenceNumber)
 
     /// INVALID_RECORD: a client's batch names a producer but carries no sequence.
     case missingSequence(producerID: ProducerID, received: SequenceNumber)

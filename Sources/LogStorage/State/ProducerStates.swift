@@ -84,7 +84,9 @@ public struct ProducerStates: Sendable {
     /// All producers, in no order. For DescribeProducers, snapshots and dumps.
     public var entries: [ProducerEntry] { table }
     /// What is held of one producer.
-    public func entry(of producerID: ProducerID) -> ProducerEntry? { slots[producerID].map { table[Int($0)] } }
+    public func entry(of producerID: ProducerID) -> ProducerEntry? {
+        slots[producerID].map { table[Int($0)] }
+    }
     /// Number of transactions without a marker.
     public var ongoingTransactionCount: Int { ongoing.count }
 
@@ -92,7 +94,8 @@ public struct ProducerStates: Sendable {
     public func hasOngoingTransaction(producerID: ProducerID, producerEpoch: ProducerEpoch) -> Bool {
         guard let slot = slots[producerID] else { return false }
         let index = Int(slot)
-        return table[index].currentTransactionFirstOffset != nil && table[index].producerEpoch == producerEpoch
+        return table[index].currentTransactionFirstOffset != nil
+            && table[index].producerEpoch == producerEpoch
     }
 
     // MARK: Data batches
@@ -113,7 +116,8 @@ public struct ProducerStates: Sendable {
         if checksSequence, let duplicate = table[index].duplicate(of: header) { return duplicate }
         let current = table[index].producerEpoch
         if header.producerEpoch < current {
-            throw .fencedEpoch(producerID: header.producerID, current: current, received: header.producerEpoch)
+            throw .fencedEpoch(
+                producerID: header.producerID, current: current, received: header.producerEpoch)
         }
         // A producer without an epoch has said nothing yet that a sequence could follow.
         if checksSequence && current != .none {
@@ -167,7 +171,8 @@ public struct ProducerStates: Sendable {
             transactionVersion >= 2 && header.producerEpoch == current
             && table[index].currentTransactionFirstOffset != nil
         if header.producerEpoch < current || isLate {
-            throw .fencedEpoch(producerID: header.producerID, current: current, received: header.producerEpoch)
+            throw .fencedEpoch(
+                producerID: header.producerID, current: current, received: header.producerEpoch)
         }
         if marker.coordinatorEpoch < table[index].coordinatorEpoch {
             throw .staleCoordinatorEpoch(
