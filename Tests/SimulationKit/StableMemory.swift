@@ -1,0 +1,171 @@
+// Memory whose address never changes while the file in it grows, so that a mapping can be the file's very bytes.
+//
+// Glibc is imported here, and only here in this module, because only mmap hands out address space without memory
+// behind it: a range of 2 GiB is reserved for every layer of every file, and a page costs something when it is
+// first stored to. Reservations are pooled, since a simulation opens millions of small files.
+
+internal import Base
+internal import Glibc
+internal import Synchronization
+
+/// The sizes that the simulated disk works with.
+public enum DiskGeometry {
+    /// What the page cache tracks and a sync carries, in bytes.
+    public static let pageByteCount = 4096
+    /// What a disk writes whole or not at all, in bytes.
+    public static let sectorByteCount = 512
+    /// The largest file, in bytes: what is reserved for one layer of it.
+    public static let maximumFileByteCount = 1 << 31
+
+    static let sectorsPerPage = pageByteCount / sectorByteCount
+
+    /// The pages that a range of bytes lies on.
+    static func pages(_ bytes: Range<Int>) -> Range<Int> {
+        bytes.isEmpty
+            ? 0..<0 : bytes.lowerBound / pageByteCount..<(bytes.upperBound + pageByteCount - 1) / pageByteCount
+    }
+
+    /// The bytes of a page.
+    static func bytes(ofPage page: Int) -> Range<Int> { page * pageByteCount..<(page + 1) * pageByteCount }
+}
+
+/// A reservation of `DiskGeometry.maximumFileByteCount` bytes, all zero in the beginning; returned to the pool with
+/// the last reference. Guarded by the lock of the disk that uses it.
+final class StableMemory {
+    let base: UnsafeMutableRawPointer
+    /// Nothing was ever stored at or after this position.
+    private(set) var touchedByteCount = 0
+
+    init() { base = ReservationPool.shared.take() }
+
+    deinit {
+        zero(0..<touchedByteCount)
+        ReservationPool.shared.give(base)
+    }
+
+    /// Says that bytes before `end` may be stored to by others (a mapping).
+    func touch(_ end: Int) { touchedByteCount = max(touchedByteCount, end) }
+
+    func store(_ bytes: UnsafeRawBufferPointer, at position: Int) {
+        guard let source = bytes.baseAddress, !bytes.isEmpty else { return }
+        memcpy(base + position, source, bytes.count)
+        touch(position + bytes.count)
+    }
+
+    func copy(_ range: Range<Int>, from other: StableMemory) {
+        guard !range.isEmpty else { return }
+        memcpy(base + range.lowerBound, other.base + range.lowerBound, range.count)
+        touch(range.upperBound)
+    }
+
+    func equals(_ other: StableMemory, _ range: Range<Int>) -> Bool {
+        memcmp(base + range.lowerBound, other.base + range.lowerBound, range.count) == 0
+    }
+
+    func bytes(_ range: Range<Int>) -> UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(start: base + range.lowerBound, count: range.count)
+    }
+
+    /// Zeroes a range. Whole pages of a long one are given back to the kernel, which hands out zeros again.
+    func zero(_ range: Range<Int>) {
+        let range = range.clamped(to: 0..<touchedByteCount)
+        guard range.count > Self.memsetLimit else {
+            if !range.isEmpty { memset(base + range.lowerBound, 0, range.count) }
+            return
+        }
+        let page = DiskGeometry.pageByteCount
+        let first = (range.lowerBound + page - 1) / page * page
+        let last = range.upperBound / page * page
+        memset(base + range.lowerBound, 0, first - range.lowerBound)
+        let result = madvise(base + first, last - first, MADV_DONTNEED)
+        invariant(result == 0, "madvise of \(last - first) bytes failed with errno \(errno)")
+        memset(base + last, 0, range.upperBound - last)
+    }
+
+    /// The pages of `range` that may hold something other than zeros: all of a short range, of a long one those that
+    /// have memory behind them.
+    func residentPages(_ range: Range<Int>) -> [Int] {
+        let pages = DiskGeometry.pages(range.clamped(to: 0..<touchedByteCount))
+        guard pages.count > Self.residencyThreshold else { return Array(pages) }
+        return PageMap.residentPages(base, pages)
+    }
+
+    /// Up to here memset beats giving the pages back and faulting them in again.
+    private static let memsetLimit = 64 << 10
+    /// Up to here comparing all pages beats asking which ones there are.
+    private static let residencyThreshold = 64
+}
+
+/// Which pages of this process have memory behind them, as /proc/self/pagemap tells: also those swapped out.
+private enum PageMap {
+    private static let descriptor = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC)
+    private static let presentOrSwapped: UInt64 = 0b11 << 62
+
+    static func residentPages(_ base: UnsafeMutableRawPointer, _ pages: Range<Int>) -> [Int] {
+        var entries = [UInt64](repeating: 0, count: pages.count)
+        let first = Int(bitPattern: base) / DiskGeometry.pageByteCount + pages.lowerBound
+        let wanted = entries.count * MemoryLayout<UInt64>.size
+        let got = entries.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, wanted, off_t(first * 8)) }
+        guard got == wanted else { return Array(pages) }
+        return pages.filter { entries[$0 - pages.lowerBound] & presentOrSwapped != 0 }
+    }
+}
+
+/// Zeroed reservations that wait for their next file.
+private final class ReservationPool: Sendable {
+    static let shared = ReservationPool()
+
+    /// Bounds the memory that waits: each may hold `memsetLimit` bytes of resident zeros.
+    private static let maximumCount = 4096
+
+    private let free = Mutex<[UInt]>([])
+
+    func take() -> UnsafeMutableRawPointer {
+        let pooled = free.withLock { $0.popLast() }
+        if let pooled, let base = UnsafeMutableRawPointer(bitPattern: pooled) { return base }
+        let base = mmap(
+            nil, DiskGeometry.maximumFileByteCount, PROT_READ | PROT_WRITE,
+            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        guard let base, base != MAP_FAILED else {
+            invariantFailed("no address space for a simulated file, errno \(errno)")
+        }
+        // A huge page would make the first store to a small file cost 2 MiB of zeroing.
+        _ = madvise(base, DiskGeometry.maximumFileByteCount, MADV_NOHUGEPAGE)
+        return base
+    }
+
+    func give(_ base: UnsafeMutableRawPointer) {
+        let kept = free.withLock { free in
+            guard free.count < Self.maximumCount else { return false }
+            free.append(UInt(bitPattern: base))
+            return true
+        }
+        if !kept { munmap(base, DiskGeometry.maximumFileByteCount) }
+    }
+}
+
+/// A lock that its holder may take again: releasing a file or a mapping while the disk works re-enters it.
+final class RecursiveLock: @unchecked Sendable {
+    // @unchecked: the mutex is made for threads; its address never changes.
+    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+
+    init() {
+        var attributes = pthread_mutexattr_t()
+        pthread_mutexattr_init(&attributes)
+        pthread_mutexattr_settype(&attributes, Int32(PTHREAD_MUTEX_RECURSIVE))
+        let result = pthread_mutex_init(mutex, &attributes)
+        invariant(result == 0, "pthread_mutex_init failed with \(result)")
+        pthread_mutexattr_destroy(&attributes)
+    }
+
+    deinit {
+        pthread_mutex_destroy(mutex)
+        mutex.deallocate()
+    }
+
+    func withLock<Result, Failure: Error>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        return try body()
+    }
+}
