@@ -56,6 +56,9 @@ public enum RecordBatch {
         let computed = checksum(of: batch)
         if computed != header.crc { throw .checksumMismatch(stored: header.crc, computed: computed) }
         if header.attributes.codec == nil { throw .unknownCodec(header.attributes.codecNumber) }
+        if header.baseOffset.rawValue < 0 || header.baseOffset.rawValue > Int64.max - Int64(Int32.max) - 1 {
+            throw .invalidBaseOffset(header.baseOffset.rawValue)
+        }
         if header.recordCount < 0 { throw .negativeRecordCount(header.recordCount) }
         if header.lastOffsetDelta < 0 { throw .negativeLastOffsetDelta(header.lastOffsetDelta) }
         if Int64(header.recordCount) > Int64(header.lastOffsetDelta) + 1 {
@@ -70,6 +73,7 @@ public enum RecordBatch {
         if Int64(header.recordCount) != Int64(header.lastOffsetDelta) + 1 {
             throw .recordCountMismatch(recordCount: header.recordCount, lastOffsetDelta: header.lastOffsetDelta)
         }
+        if header.baseOffset != .zero { throw .refusedFromProducer(.baseOffset(header.baseOffset)) }
         let attributes = header.attributes
         if attributes.isControl { throw .refusedFromProducer(.controlBatch) }
         if attributes.timestampType == .logAppendTime { throw .refusedFromProducer(.logAppendTime) }

@@ -11,6 +11,8 @@ public enum RecordBatchError: Error, Hashable, Sendable {
     case checksumMismatch(stored: UInt32, computed: UInt32)
     /// A codec number (5, 6 or 7) that stands for nothing.
     case unknownCodec(UInt8)
+    /// A base offset below 0, or so large that the last offset is none.
+    case invalidBaseOffset(Int64)
     case negativeRecordCount(Int32)
     case negativeLastOffsetDelta(Int32)
     /// More records than offsets between the first and the last, or, from a producer, not one for each.
@@ -40,10 +42,12 @@ public enum ProducerRefusal: Hashable, Sendable {
     case transactionalWithoutProducerID
     /// A batch with no record.
     case noRecords
+    /// Producers number their batches from 0; the leader assigns the offset.
+    case baseOffset(Offset)
 }
 
 /// What is wrong with a record.
-public enum RecordDefect: Hashable, Sendable {
+public enum RecordDefect: Error, Hashable, Sendable {
     /// The batch ends before the record does; or the record before its fields do.
     case truncated
     /// A variable-length number of more than 5 (32 bits) or 10 (64 bits) bytes.
@@ -69,6 +73,8 @@ public enum DecompressionDefect: Hashable, Sendable {
     case outOfMemory
     /// Bytes after the end of the compressed stream.
     case trailingBytes
+    /// The stream wants a larger window (zstd) than is allowed: 128 MiB.
+    case windowTooLarge
 }
 
 extension RecordBatchError: CustomStringConvertible {
@@ -89,6 +95,7 @@ extension RecordBatchError: CustomStringConvertible {
             "CRC-32C does not match: the batch says 0x\(hexadecimal(stored)), its bytes give 0x\(hexadecimal(computed))"
         case .unknownCodec(let number):
             "compression codec \(number) is unknown: 0 none, 1 gzip, 2 snappy, 3 lz4 and 4 zstd are"
+        case .invalidBaseOffset(let offset): "base offset \(offset) cannot be one"
         case .negativeRecordCount(let count): "record count \(count) is negative"
         case .negativeLastOffsetDelta(let delta): "last offset delta \(delta) is negative"
         case .recordCountMismatch(let count, let delta):
@@ -117,6 +124,7 @@ extension ProducerRefusal: CustomStringConvertible {
         case .sequence(let number): "a batch with a producer ID needs a sequence number of 0 or more, not \(number)"
         case .transactionalWithoutProducerID: "a transactional batch needs a producer ID"
         case .noRecords: "the batch has no record"
+        case .baseOffset(let offset): "producers must leave the base offset at 0, not \(offset)"
         }
     }
 }
@@ -142,6 +150,7 @@ extension DecompressionDefect: CustomStringConvertible {
         case .corrupt: "the compressed bytes are damaged"
         case .outOfMemory: "there is not enough memory"
         case .trailingBytes: "bytes follow the end of the compressed data"
+        case .windowTooLarge: "decompressing them takes a window of more than 128 MiB"
         }
     }
 }

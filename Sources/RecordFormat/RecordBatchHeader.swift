@@ -106,9 +106,10 @@ public struct RecordBatchHeader: Sendable, Equatable {
     public var baseSequence: SequenceNumber
     public var recordCount: Int32
 
-    public var lastOffset: Offset { baseOffset + Int64(lastOffsetDelta) }
+    // Both wrap round for the offsets of a damaged header, which `RecordBatch.validate` refuses.
+    public var lastOffset: Offset { Offset(baseOffset.rawValue &+ Int64(lastOffsetDelta)) }
     /// The offset after the batch.
-    public var nextOffset: Offset { baseOffset + (Int64(lastOffsetDelta) + 1) }
+    public var nextOffset: Offset { Offset(baseOffset.rawValue &+ (Int64(lastOffsetDelta) + 1)) }
     public var hasProducerID: Bool { producerID != .none }
     public var lastSequence: SequenceNumber {
         baseSequence == .none ? .none : baseSequence.advanced(by: lastOffsetDelta)

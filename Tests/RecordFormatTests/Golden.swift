@@ -30,7 +30,7 @@ enum Golden {
         var description: String { "\(file) at \(position)" }
     }
 
-    /// The log files, also those that were about to be deleted, as paths below `directory`, sorted.
+    /// The log files, also those that were about to be deleted, and the metadata snapshot, as paths below `directory`.
     static func logFiles() throws -> [String] {
         let manager = FileManager.default
         var result: [String] = []
@@ -43,7 +43,7 @@ enum Golden {
                 result.append("\(folder)/\(name)")
             }
         }
-        return result.sorted()
+        return result.sorted() + ["bootstrap.checkpoint"]
     }
 
     static func contents(_ path: String) throws -> [UInt8] {

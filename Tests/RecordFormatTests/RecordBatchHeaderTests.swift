@@ -15,7 +15,7 @@ struct RecordBatchHeaderTests {
             #expect(writer.bytes == Array(batch.bytes[..<RecordBatchHeader.byteCount]), "\(batch)")
             count += 1
         }
-        #expect(count == 384)
+        #expect(count == 387)
     }
 
     @Test("a header is refused at every truncation, with what is there and what is needed")
@@ -124,14 +124,18 @@ struct RecordBatchHeaderTests {
     func producerRules() throws {
         let batches = try Golden.allBatches()
         let bytes = try #require(batches.first { $0.file.contains("golden-idempotent") }).bytes
-        let good = try RecordBatchHeader(parsing: bytes.span.bytes)
+        var good = try RecordBatchHeader(parsing: bytes.span.bytes)
+        good.baseOffset = .zero
         try RecordBatch.validateFromProducer(good)
 
+        let producerHeader = good
+
         func refuse(_ error: RecordBatchError, _ change: (inout RecordBatchHeader) -> Void) {
-            var header = good
+            var header = producerHeader
             change(&header)
             #expect(throws: error) { try RecordBatch.validateFromProducer(header) }
         }
+        refuse(.refusedFromProducer(.baseOffset(Offset(1)))) { $0.baseOffset = Offset(1) }
         refuse(.refusedFromProducer(.noRecords)) { $0.recordCount = 0 }
         refuse(.recordCountMismatch(recordCount: good.recordCount, lastOffsetDelta: good.lastOffsetDelta + 1)) {
             $0.lastOffsetDelta += 1
