@@ -23,6 +23,20 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Reso
     .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict)
 }
 
+let fuzzerDependencies: [Target.Dependency] = [
+    "Base", "SystemIO", "RecordFormat", "LogStorage", "SimulationKit",
+]
+
+// Tests/FuzzTests holds the fuzzers. Swift Testing runs them briefly with a harness of our own; tools/fuzz sets the
+// variable and has the same files built as a program for libFuzzer.
+let fuzzers: Target =
+    Context.environment["DMQ_FUZZ"] == nil
+    ? .testTarget(
+        name: "FuzzTests", dependencies: fuzzerDependencies, exclude: ["LibFuzzer"], swiftSettings: strict)
+    : .executableTarget(
+        name: "dmq-fuzz", dependencies: fuzzerDependencies, path: "Tests/FuzzTests",
+        exclude: ["FuzzHarnessTests.swift"], swiftSettings: strict)
+
 let package = Package(
     name: "dmq",
     targets: [
@@ -62,7 +76,7 @@ let package = Package(
         tests("SimulationTests", ["Base", "SystemIO", "RecordFormat", "LogStorage", "SimulationKit"]),
         tests(
             "FormatTests", ["Base", "SystemIO", "RecordFormat", "LogStorage"], resources: [.copy("Golden")]),
-        tests("FuzzTests", ["Base", "SystemIO", "RecordFormat", "LogStorage", "SimulationKit"]),
+        fuzzers,
         tests("CommandTests", ["Base", "dmq-dump-log", "dmq-bench"]),
         tests("TidyTests", ["Base"]),
     ],
