@@ -1,4 +1,5 @@
 internal import Base
+internal import CLinux
 internal import Glibc
 
 /// How far the writing of a list of slices has come; turns what is left into the kernel's vectors.
