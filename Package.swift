@@ -63,6 +63,9 @@ let package = Package(
         .target(
             name: "CBaseline", dependencies: ["CShims"], path: "Benchmarks/CBaseline",
             cSettings: [.unsafeFlags(["-O2"])]),
+        .target(
+            name: "CAllocationCounter", path: "Benchmarks/AllocationCounter",
+            cSettings: [.unsafeFlags(["-O2"])]),
 
         // Tests, in the same order.
         .target(
@@ -72,7 +75,9 @@ let package = Package(
         tests("BaseTests", ["Base"]),
         tests("SystemIOTests", ["Base", "SystemIO", "SimulationKit"]),
         tests("RecordFormatTests", ["Base", "RecordFormat"]),
-        tests("LogStorageTests", ["Base", "SystemIO", "RecordFormat", "LogStorage", "SimulationKit"]),
+        tests(
+            "LogStorageTests",
+            ["Base", "SystemIO", "RecordFormat", "LogStorage", "SimulationKit", "CAllocationCounter"]),
         tests("SimulationTests", ["Base", "SystemIO", "RecordFormat", "LogStorage", "SimulationKit"]),
         tests(
             "FormatTests", ["Base", "SystemIO", "RecordFormat", "LogStorage"], resources: [.copy("Golden")]),

@@ -39,7 +39,7 @@ struct OngoingTransactions: Sendable {
 
     mutating func begin(producerID: ProducerID, firstOffset: Offset) {
         let transaction = Transaction(producerID: producerID, firstOffset: firstOffset)
-        if let last = transactions.last, last.firstOffset >= firstOffset {
+        if !transactions.isEmpty && transactions[transactions.count - 1].firstOffset >= firstOffset {
             // Only a snapshot, whose entries are in no order, gets here.
             let index = lowerBound(firstOffset)
             transactions.insert(transaction, at: index)
@@ -75,10 +75,24 @@ struct OngoingTransactions: Sendable {
         if head == transactions.count {
             removeAll()
         } else if transactions.count >= Self.smallestSweptCount && decidedCount * 2 > transactions.count {
-            transactions.removeAll { $0.isDecided }
-            head = 0
-            decidedCount = 0
+            sweep()
         }
+    }
+
+    /// Moves the open transactions together, in their order.
+    private mutating func sweep() {
+        var end = 0
+        var index = head
+        while index < transactions.count {
+            if !transactions[index].isDecided {
+                transactions[end] = transactions[index]
+                end += 1
+            }
+            index += 1
+        }
+        transactions.removeLast(transactions.count - end)
+        head = 0
+        decidedCount = 0
     }
 
     /// Place of the first transaction, decided or not, that begins at `firstOffset` or later.
@@ -114,9 +128,9 @@ struct UnreplicatedTransactions: Sendable {
 
     mutating func add(_ completed: CompletedTransaction) {
         var lastOffset = completed.lastOffset
-        while transactions.count > head, let last = transactions.last,
-            last.firstOffset >= completed.firstOffset
-        {
+        while transactions.count > head {
+            let last = transactions[transactions.count - 1]
+            if last.firstOffset < completed.firstOffset { break }
             lastOffset = max(lastOffset, last.lastOffset)
             transactions.removeLast()
         }
