@@ -15,7 +15,8 @@
 //       leader-epoch-checkpoint            first offset of each leader epoch
 //       partition.metadata                 the topic's ID
 //
-// A name followed by `.tmp` is a write that was not finished; it may be removed when the log directory is opened.
+// A name followed by `.tmp` is a write that was not finished; it may be removed when the log directory is
+// opened.
 
 public import RecordFormat
 
@@ -171,7 +172,9 @@ public enum LogLayout {
     private static func partition(_ text: Substring) -> TopicPartition? {
         guard let dash = text.lastIndex(of: "-") else { return nil }
         let topic = text[..<dash]
-        guard isValidTopic(topic), let number = partitionNumber(text[dash...].dropFirst().utf8) else { return nil }
+        guard isValidTopic(topic), let number = partitionNumber(text[dash...].dropFirst().utf8) else {
+            return nil
+        }
         return TopicPartition(topic: String(topic), partition: number)
     }
 

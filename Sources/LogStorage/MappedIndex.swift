@@ -1,11 +1,13 @@
-// What the offset index and the time index share: a file of equally sized, sorted entries, seen through a mapping.
+// What the offset index and the time index share: a file of equally sized, sorted entries, seen through a
+// mapping.
 //
-// While entries are appended the file is longer than its entries: blocks are allocated ahead, because a store into a
-// hole of a sparse file traps when the disk has no room for it. Unused room holds zeros. `seal` trims the file to its
-// entries; only then does its length say how many there are. Kafka does the same with one 10 MiB block.
+// While entries are appended the file is longer than its entries: blocks are allocated ahead, because a store
+// into a hole of a sparse file traps when the disk has no room for it. Unused room holds zeros. `seal` trims
+// the file to its entries; only then does its length say how many there are. Kafka does the same with one 10
+// MiB block.
 //
-// Nothing here is synced before `sync` or `seal`, and a crash may keep any part of what was stored. No checksum: an
-// index can be rebuilt from its log, and is, whenever it was not sealed or does not look sane.
+// Nothing here is synced before `sync` or `seal`, and a crash may keep any part of what was stored. No
+// checksum: an index can be rebuilt from its log, and is, whenever it was not sealed or does not look sane.
 
 internal import Base
 internal import SystemIO
@@ -16,8 +18,8 @@ struct MappedIndex {
     static let firstBlockByteCount = 4096
     /// The most that an index grows at once, so that many half-full indexes do not hoard the disk.
     static let maximumGrowthByteCount = 1 << 20
-    /// Lookups of recent entries touch only these last bytes, which tail readers keep in memory (as Kafka's indexes
-    /// do): older pages then stay cold without being faulted in by every binary search.
+    /// Lookups of recent entries touch only these last bytes, which tail readers keep in memory (as Kafka's
+    /// indexes do): older pages then stay cold without being faulted in by every binary search.
     static let warmByteCount = 8192
 
     let path: String
@@ -27,7 +29,8 @@ struct MappedIndex {
     /// Size of the file when it was opened: what the checks judge.
     let openedByteCount: Int64
     private(set) var entryCount: Int
-    /// Why the index could not grow or be trimmed, other than for want of room. Thrown by the next `sync` or `seal`.
+    /// Why the index could not grow or be trimmed, other than for want of room. Thrown by the next `sync` or
+    /// `seal`.
     private(set) var failure: IOError?
 
     /// Entries that the mapping has room for.
@@ -57,7 +60,7 @@ struct MappedIndex {
     ) throws(IOError) -> MappedIndex {
         do {
             try fileSystem.remove(path)
-        } catch where error.errno == .noSuchFile {
+        } catch  where error.errno == .noSuchFile {
             // Nothing to replace.
         }
         let file = try fileSystem.open(path, .createNew)
@@ -72,7 +75,8 @@ struct MappedIndex {
         let file = try fileSystem.open(path, .readWrite)
         let byteCount = try file.byteCount()
         var index = MappedIndex(
-            file, entryByteCount: entryByteCount, maximumByteCount: maximumByteCount, openedByteCount: byteCount)
+            file, entryByteCount: entryByteCount, maximumByteCount: maximumByteCount,
+            openedByteCount: byteCount)
         try index.mapEntries(of: file, byteCount, .readWrite)
         return index
     }
@@ -147,7 +151,9 @@ struct MappedIndex {
     var mutableBytes: MutableRawSpan {
         @_lifetime(borrow self)
         get {
-            guard let region, file != nil else { invariantFailed("store into the sealed or empty index \(path)") }
+            guard let region, file != nil else {
+                invariantFailed("store into the sealed or empty index \(path)")
+            }
             return unsafe _overrideLifetime(region.mutableBytes, borrowing: self)
         }
     }
@@ -155,13 +161,15 @@ struct MappedIndex {
     /// Counts the entry that was reserved and stored.
     mutating func commitEntry() { entryCount += 1 }
 
-    /// Allocates the next block and maps it with all before it. False, with nothing changed, when that is refused.
+    /// Allocates the next block and maps it with all before it. False, with nothing changed, when that is
+    /// refused.
     private mutating func grow() -> Bool {
         guard let file else { invariantFailed("append to the sealed index \(path)") }
         guard failure == nil else { return false }
         let used = region?.byteCount ?? 0
         let step = min(max(used, Self.firstBlockByteCount), Self.maximumGrowthByteCount)
-        let blocks = (used + step) / Self.firstBlockByteCount * Self.firstBlockByteCount
+        let page = Self.firstBlockByteCount
+        let blocks = (used + step + page - 1) / page * page
         // A forced entry may pass the maximum.
         let wanted = min(blocks, max(maximumEntryCount, entryCount + 1) * entryByteCount)
         do throws(IOError) {

@@ -1,17 +1,17 @@
-// `<base offset>.index`: a sparse map from offsets to positions in the segment's log. Entries of 8 bytes, big endian,
-// without a header:
+// `<base offset>.index`: a sparse map from offsets to positions in the segment's log. Entries of 8 bytes, big
+// endian, without a header:
 //
 //   offset size field           meaning
 //        0    4 relativeOffset  offset - base offset of the segment, 0 ... 2^31-1
 //        4    4 position        of a batch in the log file, in bytes, 0 ... 2^31-1
 //        8
 //
-// Offsets and positions both rise strictly from entry to entry. The batch at `position` begins at or before the
-// entry's offset, and every batch after the entry's offset lies behind `position` (Kafka writes the last offset of
-// what it appended at `position`). About one entry for every `index.interval.bytes` of log.
+// Offsets and positions both rise strictly from entry to entry. The batch at `position` begins at or before
+// the entry's offset, and every batch after the entry's offset lies behind `position` (Kafka writes the last
+// offset of what it appended at `position`). About one entry for every `index.interval.bytes` of log.
 //
-// An entry is valid when it lies within the trimmed file. There is no checksum: the whole file can be rebuilt by
-// reading the batch headers of the log, and is when it is missing, insane, or was not sealed.
+// An entry is valid when it lies within the trimmed file. There is no checksum: the whole file can be rebuilt
+// by reading the batch headers of the log, and is when it is missing, insane, or was not sealed.
 
 internal import Base
 public import RecordFormat
@@ -51,7 +51,8 @@ public final class OffsetIndex {
     }
 
     /// An empty index for appending; replaces what was there.
-    /// - Parameter maximumByteCount: how large it may grow (`segment.index.bytes`), rounded down to whole entries.
+    /// - Parameter maximumByteCount: how large it may grow (`segment.index.bytes`), rounded down to whole
+    ///   entries.
     public static func create(
         at path: String, baseOffset: Offset, maximumByteCount: Int, _ fileSystem: any FileSystem
     ) throws(IOError) -> OffsetIndex {
@@ -69,7 +70,8 @@ public final class OffsetIndex {
         return OffsetIndex(core, baseOffset)
     }
 
-    /// A sealed index for reading: all of the file is mapped, its descriptor closed. An empty file is an empty index.
+    /// A sealed index for reading: all of the file is mapped, its descriptor closed. An empty file is an
+    /// empty index.
     public static func openSealed(
         at path: String, baseOffset: Offset, _ fileSystem: any FileSystem
     ) throws(IOError) -> OffsetIndex {
@@ -100,10 +102,13 @@ public final class OffsetIndex {
             position: Int64(Self.position(bytes, start)))
     }
 
-    // Read as unsigned, so that the bytes of a damaged index have an order too; `damage` refuses the upper half.
+    // Read as unsigned, so that the bytes of a damaged index have an order too; `damage` refuses the upper
+    // half.
     @inline(__always)
     private static func relativeOffset(_ bytes: borrowing RawSpan, _ start: Int) -> UInt32 {
-        UInt32(bigEndian: bytes.unsafeLoadUnaligned(fromByteOffset: start + Field.relativeOffset, as: UInt32.self))
+        UInt32(
+            bigEndian: bytes.unsafeLoadUnaligned(
+                fromByteOffset: start + Field.relativeOffset, as: UInt32.self))
     }
 
     @inline(__always)
@@ -111,7 +116,8 @@ public final class OffsetIndex {
         UInt32(bigEndian: bytes.unsafeLoadUnaligned(fromByteOffset: start + Field.position, as: UInt32.self))
     }
 
-    /// The last entry with an offset at or below `offset`. Nil: there is none, read from the start of the log.
+    /// The last entry with an offset at or below `offset`. Nil: there is none, read from the start of the
+    /// log.
     public func floor(offset: Offset) -> OffsetPosition? {
         guard let index = floorIndex(offset: offset) else { return nil }
         return entry(index)
@@ -136,24 +142,27 @@ public final class OffsetIndex {
     }
 
     /// Adds an entry behind the last one. On return it is in mapped memory.
-    /// - Returns: false when the entry was skipped: the index is full, the disk has no room for the index's next
-    ///   block, the fields do not hold the values, or the entry does not come after the last one. An index is sparse:
-    ///   a skipped entry only lengthens the scan after a lookup.
+    /// - Returns: false when the entry was skipped: the index is full, the disk has no room for the index's
+    ///   next block, the fields do not hold the values, or the entry does not come after the last one. An
+    ///   index is sparse: a skipped entry only lengthens the scan after a lookup.
     @discardableResult
     public func append(_ offset: Offset, at position: Int64) -> Bool {
-        guard offset >= baseOffset, let relativeOffset = Int32(exactly: offset.rawValue - baseOffset.rawValue),
+        guard offset >= baseOffset,
+            let relativeOffset = Int32(exactly: offset.rawValue - baseOffset.rawValue),
             let position = Int32(exactly: position), position >= 0
         else { return false }
         if let last = lastEntry, offset <= last.offset || Int64(position) <= last.position { return false }
         guard let start = core.reserveEntry() else { return false }
         var bytes = core.mutableBytes
-        bytes.storeBytes(of: relativeOffset.bigEndian, toByteOffset: start + Field.relativeOffset, as: Int32.self)
+        bytes.storeBytes(
+            of: relativeOffset.bigEndian, toByteOffset: start + Field.relativeOffset, as: Int32.self)
         bytes.storeBytes(of: position.bigEndian, toByteOffset: start + Field.position, as: Int32.self)
         core.commitEntry()
         return true
     }
 
-    /// Removes the entries with an offset at or above `offset`. Traps on a sealed index: open it for appending.
+    /// Removes the entries with an offset at or above `offset`. Traps on a sealed index: open it for
+    /// appending.
     public func truncate(removingFrom offset: Offset) {
         core.keepFirst(offset <= baseOffset ? 0 : floorIndex(offset: offset - 1).map { $0 + 1 } ?? 0)
     }
@@ -163,10 +172,12 @@ public final class OffsetIndex {
         core.keepFirst(position <= 0 ? 0 : floorIndex(position: position - 1).map { $0 + 1 } ?? 0)
     }
 
-    /// On return the entries are on stable storage. After an error the index may not be used any more but for reading.
+    /// On return the entries are on stable storage. After an error the index may not be used any more but for
+    /// reading.
     public func sync() throws(IOError) { try core.sync() }
 
-    /// Trims the file to its entries and syncs it; read-only from here on. On return it can be opened by anyone.
+    /// Trims the file to its entries and syncs it; read-only from here on. On return it can be opened by
+    /// anyone.
     public func seal() throws(IOError) { try core.seal() }
 
     /// What is wrong with the file as it was opened; nil when it looks sane.

@@ -1,16 +1,18 @@
-// `<base offset>.timeindex`: a sparse map from timestamps to offsets. Entries of 12 bytes, big endian, without a header:
+// `<base offset>.timeindex`: a sparse map from timestamps to offsets. Entries of 12 bytes, big endian,
+// without a header:
 //
 //   offset size field           meaning
 //        0    8 timestamp       milliseconds since the Unix epoch
 //        8    4 relativeOffset  offset - base offset of the segment, 0 ... 2^31-1
 //       12
 //
-// An entry says: the largest timestamp of the segment up to and including the batch of that offset is `timestamp`. So
-// records with a larger timestamp than the entry's come after the entry's offset. Timestamps rise strictly from
-// entry to entry, offsets do not fall. The last entry of a sealed segment holds the segment's largest timestamp.
+// An entry says: the largest timestamp of the segment up to and including the batch of that offset is
+// `timestamp`. So records with a larger timestamp than the entry's come after the entry's offset. Timestamps
+// rise strictly from entry to entry, offsets do not fall. The last entry of a sealed segment holds the
+// segment's largest timestamp.
 //
-// An entry is valid when it lies within the trimmed file. There is no checksum: the whole file can be rebuilt by
-// reading the batch headers of the log, and is when it is missing, insane, or was not sealed.
+// An entry is valid when it lies within the trimmed file. There is no checksum: the whole file can be rebuilt
+// by reading the batch headers of the log, and is when it is missing, insane, or was not sealed.
 
 internal import Base
 public import RecordFormat
@@ -49,7 +51,8 @@ public final class TimeIndex {
     }
 
     /// An empty index for appending; replaces what was there.
-    /// - Parameter maximumByteCount: how large it may grow (`segment.index.bytes`), rounded down to whole entries.
+    /// - Parameter maximumByteCount: how large it may grow (`segment.index.bytes`), rounded down to whole
+    ///   entries.
     public static func create(
         at path: String, baseOffset: Offset, maximumByteCount: Int, _ fileSystem: any FileSystem
     ) throws(IOError) -> TimeIndex {
@@ -67,7 +70,8 @@ public final class TimeIndex {
         return TimeIndex(core, baseOffset)
     }
 
-    /// A sealed index for reading: all of the file is mapped, its descriptor closed. An empty file is an empty index.
+    /// A sealed index for reading: all of the file is mapped, its descriptor closed. An empty file is an
+    /// empty index.
     public static func openSealed(
         at path: String, baseOffset: Offset, _ fileSystem: any FileSystem
     ) throws(IOError) -> TimeIndex {
@@ -103,13 +107,17 @@ public final class TimeIndex {
         Int64(bigEndian: bytes.unsafeLoadUnaligned(fromByteOffset: start + Field.timestamp, as: Int64.self))
     }
 
-    // Read as unsigned, so that the bytes of a damaged index have an order too; `damage` refuses the upper half.
+    // Read as unsigned, so that the bytes of a damaged index have an order too; `damage` refuses the upper
+    // half.
     @inline(__always)
     private static func relativeOffset(_ bytes: borrowing RawSpan, _ start: Int) -> UInt32 {
-        UInt32(bigEndian: bytes.unsafeLoadUnaligned(fromByteOffset: start + Field.relativeOffset, as: UInt32.self))
+        UInt32(
+            bigEndian: bytes.unsafeLoadUnaligned(
+                fromByteOffset: start + Field.relativeOffset, as: UInt32.self))
     }
 
-    /// The last entry with a timestamp at or below `timestamp`. Nil: there is none, read from the start of the segment.
+    /// The last entry with a timestamp at or below `timestamp`. Nil: there is none, read from the start of
+    /// the segment.
     public func floor(timestamp: Timestamp) -> TimestampOffset? {
         let target = timestamp.rawValue
         guard let index = core.floorIndex({ bytes, start in Self.timestamp(bytes, start) <= target }) else {
@@ -118,29 +126,32 @@ public final class TimeIndex {
         return entry(index)
     }
 
-    /// Notes that the largest timestamp so far is `timestamp`, of the batch that ends with `offset`. On return the
-    /// entry is in mapped memory. Nothing is added, and that is fine, when the timestamp is not above the last entry's
-    /// or the offset is the last entry's.
+    /// Notes that the largest timestamp so far is `timestamp`, of the batch that ends with `offset`. On
+    /// return the entry is in mapped memory. Nothing is added, and that is fine, when the timestamp is not
+    /// above the last entry's or the offset is the last entry's.
     /// - Parameter force: use the entry that is kept for sealing.
-    /// - Returns: false when an entry was due and was skipped: the index is full, the disk has no room for the index's
-    ///   next block, or the offset does not fit the field or lies before the last entry's.
+    /// - Returns: false when an entry was due and was skipped: the index is full, the disk has no room for
+    ///   the index's next block, or the offset does not fit the field or lies before the last entry's.
     @discardableResult
     public func append(_ timestamp: Timestamp, _ offset: Offset, force: Bool = false) -> Bool {
         let last = lastEntry
         guard timestamp > last?.timestamp ?? .none, offset != last?.offset else { return true }
-        guard offset >= baseOffset, let relativeOffset = Int32(exactly: offset.rawValue - baseOffset.rawValue),
+        guard offset >= baseOffset,
+            let relativeOffset = Int32(exactly: offset.rawValue - baseOffset.rawValue),
             offset > last?.offset ?? baseOffset - 1, force || !isFull
         else { return false }
         guard let start = core.reserveEntry(force: force) else { return false }
         var bytes = core.mutableBytes
         bytes.storeBytes(
             of: timestamp.rawValue.bigEndian, toByteOffset: start + Field.timestamp, as: Int64.self)
-        bytes.storeBytes(of: relativeOffset.bigEndian, toByteOffset: start + Field.relativeOffset, as: Int32.self)
+        bytes.storeBytes(
+            of: relativeOffset.bigEndian, toByteOffset: start + Field.relativeOffset, as: Int32.self)
         core.commitEntry()
         return true
     }
 
-    /// Removes the entries with an offset at or above `offset`. Traps on a sealed index: open it for appending.
+    /// Removes the entries with an offset at or above `offset`. Traps on a sealed index: open it for
+    /// appending.
     public func truncate(removingFrom offset: Offset) {
         guard offset > baseOffset else { return core.keepFirst(0) }
         let target = UInt32(clamping: offset.rawValue - 1 - baseOffset.rawValue)
@@ -148,10 +159,12 @@ public final class TimeIndex {
         core.keepFirst(last.map { $0 + 1 } ?? 0)
     }
 
-    /// On return the entries are on stable storage. After an error the index may not be used any more but for reading.
+    /// On return the entries are on stable storage. After an error the index may not be used any more but for
+    /// reading.
     public func sync() throws(IOError) { try core.sync() }
 
-    /// Trims the file to its entries and syncs it; read-only from here on. On return it can be opened by anyone.
+    /// Trims the file to its entries and syncs it; read-only from here on. On return it can be opened by
+    /// anyone.
     public func seal() throws(IOError) { try core.seal() }
 
     /// What is wrong with the file as it was opened; nil when it looks sane.

@@ -1,5 +1,5 @@
-// `<base offset>.txnindex`: the transactions that were aborted by a marker in the segment. Entries of 34 bytes, big
-// endian, without a header:
+// `<base offset>.txnindex`: the transactions that were aborted by a marker in the segment. Entries of 34
+// bytes, big endian, without a header:
 //
 //   offset size field             meaning
 //        0    2 version           0
@@ -10,9 +10,10 @@
 //       34
 //
 // Last offsets rise strictly from entry to entry, last stable offsets do not fall. A segment without aborted
-// transactions has no such file. While entries are appended the file ends in zeros (see MappedIndex.swift); a valid
-// entry lies within the trimmed file. There is no checksum: the file can be rebuilt by reading the batch headers and
-// markers of the log with the open transactions before it, and is when it was not sealed or does not look sane.
+// transactions has no such file. While entries are appended the file ends in zeros (see MappedIndex.swift); a
+// valid entry lies within the trimmed file. There is no checksum: the file can be rebuilt by reading the
+// batch headers and markers of the log with the open transactions before it, and is when it was not sealed or
+// does not look sane.
 
 internal import Base
 public import RecordFormat
@@ -35,8 +36,8 @@ public struct AbortedTransaction: Hashable, Sendable {
     }
 }
 
-/// The transaction index of one segment. Owned by one thread. The file is opened when it is first asked for anything,
-/// and created with the first entry.
+/// The transaction index of one segment. Owned by one thread. The file is opened when it is first asked for
+/// anything, and created with the first entry.
 ///
 /// Entries appended are in mapped memory, synced by `sync` or `seal` only; nothing may overlap.
 public final class TransactionIndex {
@@ -71,7 +72,9 @@ public final class TransactionIndex {
     /// The directory does not yet know the file on stable storage.
     private var directoryNeedsSync = false
 
-    private init(_ path: String, _ baseOffset: Offset, isSealed: Bool, _ state: State, _ fileSystem: any FileSystem) {
+    private init(
+        _ path: String, _ baseOffset: Offset, isSealed: Bool, _ state: State, _ fileSystem: any FileSystem
+    ) {
         self.path = path
         self.baseOffset = baseOffset
         self.isSealed = isSealed
@@ -85,7 +88,7 @@ public final class TransactionIndex {
     ) throws(IOError) -> TransactionIndex {
         do {
             try fileSystem.remove(path)
-        } catch where error.errno == .noSuchFile {
+        } catch  where error.errno == .noSuchFile {
             // Nothing to replace.
         }
         return TransactionIndex(path, baseOffset, isSealed: false, .absent, fileSystem)
@@ -162,8 +165,9 @@ public final class TransactionIndex {
 
     /// Adds an entry behind the last one, creating the file where needed. On return it is in mapped memory.
     ///
-    /// Throws `noSpace` when the disk has no room for it, with nothing changed. An entry may not be left out: consumers
-    /// would be shown what was aborted. Throws `invalidArgument` when its last offset is not above the last entry's.
+    /// Throws `noSpace` when the disk has no room for it, with nothing changed. An entry may not be left out:
+    /// consumers would be shown what was aborted. Throws `invalidArgument` when its last offset is not above
+    /// the last entry's.
     public func append(_ transaction: AbortedTransaction) throws(IOError) {
         invariant(!isSealed, "append to the sealed index \(path)")
         var core: MappedIndex
@@ -171,7 +175,8 @@ public final class TransactionIndex {
             core = loaded
         } else {
             core = try MappedIndex.create(
-                at: path, entryByteCount: Self.entryByteCount, maximumByteCount: Self.maximumByteCount, fileSystem)
+                at: path, entryByteCount: Self.entryByteCount, maximumByteCount: Self.maximumByteCount,
+                fileSystem)
             directoryNeedsSync = true
             state = .open(core)
         }
@@ -183,7 +188,8 @@ public final class TransactionIndex {
             throw IOError(.allocate, path, core.isFull ? .fileTooLarge : .noSpace)
         }
         var bytes = core.mutableBytes
-        bytes.storeBytes(of: Self.currentVersion.bigEndian, toByteOffset: start + Field.version, as: Int16.self)
+        bytes.storeBytes(
+            of: Self.currentVersion.bigEndian, toByteOffset: start + Field.version, as: Int16.self)
         Self.store(transaction.producerID.rawValue, &bytes, start + Field.producerID)
         Self.store(transaction.firstOffset.rawValue, &bytes, start + Field.firstOffset)
         Self.store(transaction.lastOffset.rawValue, &bytes, start + Field.lastOffset)
@@ -196,7 +202,8 @@ public final class TransactionIndex {
         bytes.storeBytes(of: value.bigEndian, toByteOffset: position, as: Int64.self)
     }
 
-    /// Adds to `found` the aborted transactions that have records or their marker in `fetchOffset ..< upperBound`.
+    /// Adds to `found` the aborted transactions that have records or their marker in `fetchOffset ..<
+    /// upperBound`.
     /// - Returns: true when no later segment can have more of them: the search is complete.
     public func collect(
         from fetchOffset: Offset, upTo upperBound: Offset, into found: inout [AbortedTransaction]
@@ -216,7 +223,8 @@ public final class TransactionIndex {
         for index in 0..<core.entryCount { body(Self.entry(core, index)) }
     }
 
-    /// Removes the entries with a last offset at or above `offset`. Traps when a sealed index has such entries.
+    /// Removes the entries with a last offset at or above `offset`. Traps when a sealed index has such
+    /// entries.
     public func truncate(to offset: Offset) throws(IOError) {
         guard var core = try load() else { return }
         let kept = Self.countBelow(offset, core)
@@ -233,7 +241,8 @@ public final class TransactionIndex {
         try syncDirectory()
     }
 
-    /// Trims the file to its entries and syncs it; read-only from here on. Creates no file when there are none.
+    /// Trims the file to its entries and syncs it; read-only from here on. Creates no file when there are
+    /// none.
     public func seal() throws(IOError) {
         if case .open(var core) = state {
             defer { state = .open(core) }
@@ -243,14 +252,16 @@ public final class TransactionIndex {
         isSealed = true
     }
 
-    /// A missing transaction index means "nothing aborted", so that a new one must not get lost with the directory.
+    /// A missing transaction index means "nothing aborted", so that a new one must not get lost with the
+    /// directory.
     private func syncDirectory() throws(IOError) {
         guard directoryNeedsSync else { return }
         try fileSystem.syncDirectory(LogLayout.parent(of: path))
         directoryNeedsSync = false
     }
 
-    /// What is wrong with the file as it was opened; nil when it looks sane or there is none. Looks at every entry.
+    /// What is wrong with the file as it was opened; nil when it looks sane or there is none. Looks at every
+    /// entry.
     /// - Parameter nextOffset: the offset after the segment's last one, where that is known.
     public func damage(nextOffset: Offset? = nil) throws(IOError) -> String? {
         guard let core = try load() else { return nil }
@@ -262,7 +273,9 @@ public final class TransactionIndex {
             let position = index * Self.entryByteCount + Field.version
             let version = Int16(
                 bigEndian: core.bytes.unsafeLoadUnaligned(fromByteOffset: position, as: Int16.self))
-            guard version == Self.currentVersion else { return "entry \(index) has version \(version), not 0" }
+            guard version == Self.currentVersion else {
+                return "entry \(index) has version \(version), not 0"
+            }
             let entry = Self.entry(core, index)
             guard entry.firstOffset <= entry.lastOffset, entry.firstOffset >= .zero else {
                 return "entry \(index) goes from offset \(entry.firstOffset) to \(entry.lastOffset)"

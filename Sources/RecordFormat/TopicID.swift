@@ -1,4 +1,5 @@
-/// Names a topic for as long as it exists (KIP-516); a topic created again under the same name has another one.
+/// Names a topic for as long as it exists (KIP-516); a topic created again under the same name has another
+/// one.
 public struct TopicID: RawRepresentable, Hashable, Comparable, Sendable, CustomStringConvertible {
     public let rawValue: UniqueID
 

@@ -1,5 +1,5 @@
-/// 128 bits that name something, mostly random. Kafka's Uuid: written as 22 characters of base64url (RFC 4648,
-/// section 5) without padding, kept as 16 bytes, big endian.
+/// 128 bits that name something, mostly random. Kafka's Uuid: written as 22 characters of base64url (RFC
+/// 4648, section 5) without padding, kept as 16 bytes, big endian.
 public struct UniqueID: Hashable, Comparable, Sendable, CustomStringConvertible {
     /// Size as bytes: 16.
     public static let byteCount = 16

@@ -2,8 +2,9 @@ public import SystemIO
 
 /// Small files that are read and replaced as a whole.
 public enum AtomicFile {
-    /// Replaces the file under `path`. On return the new content is on stable storage under that name; after an error
-    /// or a crash at any moment there is the old content or the new one, never a mixture, and perhaps a file `.tmp`.
+    /// Replaces the file under `path`. On return the new content is on stable storage under that name; after
+    /// an error or a crash at any moment there is the old content or the new one, never a mixture, and
+    /// perhaps a file `.tmp`.
     ///
     /// Writes to one path may not overlap.
     public static func replace(
@@ -38,7 +39,9 @@ public enum AtomicFile {
         }
         throw .malformed(
             path: path, line: nil,
-            reason: "the file is larger than \(maximumByteCount) bytes, so it is not what its name says; move it away")
+            reason:
+                "it is larger than \(maximumByteCount) bytes, so it is not what its name says; move it away"
+        )
     }
 
     private static func contents(of file: any File, _ byteCount: Int) throws(IOError) -> [UInt8] {

@@ -5,8 +5,9 @@
 //   2         number of entries
 //   3, ...    an entry: fields separated by one space
 //
-// A file is replaced as a whole (see AtomicFile.swift), so that it is either the old one or the new one. It has no
-// checksum; whatever deviates from the format is refused. What may be done when a file is lost stands with each kind.
+// A file is replaced as a whole (see AtomicFile.swift), so that it is either the old one or the new one. It
+// has no checksum; whatever deviates from the format is refused. What may be done when a file is lost stands
+// with each kind.
 
 /// Reads a checkpoint line by line, field by field.
 struct CheckpointReader {
@@ -31,7 +32,8 @@ struct CheckpointReader {
         .malformed(path: path, line: line == 0 ? nil : line, reason: "\(reason); \(remedy)")
     }
 
-    /// Reads version and number of entries, then has `entry` read each of them, and sees to it that nothing follows.
+    /// Reads version and number of entries, then has `entry` read each of them, and sees to it that nothing
+    /// follows.
     mutating func readEntries(
         _ entry: (inout CheckpointReader) throws(StateFileError) -> Void
     ) throws(StateFileError) {
@@ -121,6 +123,8 @@ func decimal(_ digits: ArraySlice<UInt8>) -> Int64? {
 
 /// Bytes of a file as they may stand in a message: at most 40, in quotes, everything unprintable as `?`.
 func quotedText(_ bytes: ArraySlice<UInt8>) -> String {
-    let printable = bytes.prefix(40).map { $0 >= 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "\"") ? $0 : UInt8(ascii: "?") }
+    let printable = bytes.prefix(40).map {
+        $0 >= 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "\"") ? $0 : UInt8(ascii: "?")
+    }
     return "\"\(String(decoding: printable, as: UTF8.self))\(bytes.count > 40 ? "..." : "")\""
 }

@@ -1,5 +1,5 @@
-// `.kafka_cleanshutdown`: says that everything in the log directory was synced and sealed before the broker stopped.
-// JSON, one object without spaces, no line end:
+// `.kafka_cleanshutdown`: says that everything in the log directory was synced and sealed before the broker
+// stopped. JSON, one object without spaces, no line end:
 //
 //   {"version":0,"brokerEpoch":-1}
 //
@@ -7,8 +7,9 @@
 //   version      0
 //   brokerEpoch  the broker's epoch when it stopped (KIP-966); -1: not known
 //
-// Older brokers left the file empty. Its existence is what counts for recovery: it is written last at a clean stop and
-// removed before anything else is changed. When it is lost, logs are recovered from their recovery points.
+// Older brokers left the file empty. Its existence is what counts for recovery: it is written last at a clean
+// stop and removed before anything else is changed. When it is lost, logs are recovered from their recovery
+// points.
 
 public import SystemIO
 
@@ -23,11 +24,14 @@ public struct CleanShutdownMarker: Hashable, Sendable {
 
     public init(brokerEpoch: Int64 = -1) { self.brokerEpoch = brokerEpoch }
 
-    /// Nil when there is no file. A file that cannot be made out is an error: then do not take the stop for clean.
+    /// Nil when there is no file. A file that cannot be made out is an error: then do not take the stop for
+    /// clean.
     public static func read(
         _ path: String, _ fileSystem: any FileSystem
     ) throws(StateFileError) -> CleanShutdownMarker? {
-        guard let bytes = try AtomicFile.read(path, maximumByteCount: maximumByteCount, fileSystem) else { return nil }
+        guard let bytes = try AtomicFile.read(path, maximumByteCount: maximumByteCount, fileSystem) else {
+            return nil
+        }
         return try CleanShutdownMarker(parsing: bytes, path: path)
     }
 
@@ -61,7 +65,8 @@ public struct CleanShutdownMarker: Hashable, Sendable {
         }
         var version: Int64?
         var epoch: Int64?
-        var isGood = compact.first == UInt8(ascii: "{") && compact.last == UInt8(ascii: "}") && compact.count > 2
+        var isGood =
+            compact.first == UInt8(ascii: "{") && compact.last == UInt8(ascii: "}") && compact.count > 2
         if isGood {
             for member in compact[1..<(compact.count - 1)].split(
                 separator: UInt8(ascii: ","), omittingEmptySubsequences: false)
@@ -83,8 +88,9 @@ public struct CleanShutdownMarker: Hashable, Sendable {
         guard isGood, version == 0, let epoch, epoch >= -1 else {
             throw .malformed(
                 path: path, line: nil,
-                reason: "\(quotedText(bytes[...])) is not the marker of a clean stop; remove the file, then the logs are"
-                    + " recovered")
+                reason:
+                    "\(quotedText(bytes[...])) is not the marker of a clean stop; remove the file, then the"
+                    + " logs are recovered")
         }
         self.init(brokerEpoch: epoch)
     }

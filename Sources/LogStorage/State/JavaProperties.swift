@@ -1,14 +1,16 @@
 // Text of the kind that Java's Properties class reads and writes, one `key=value` a line:
 //
-//   - lines end with LF, CR or CR LF; a line that ends with an odd number of backslashes goes on in the next one, whose
-//     leading white space does not count
+//   - lines end with LF, CR or CR LF; a line that ends with an odd number of backslashes goes on in the next
+//     one, whose leading white space does not count
 //   - a line that begins with `#` or `!`, after white space, is a comment; an empty one means nothing
 //   - the key ends at the first `=`, `:` or white space without a backslash before it; white space around the
 //     separator does not count
-//   - \t \n \r \f and \uXXXX (a UTF-16 unit) stand for what they name, a backslash before any other character for it
+//   - \t \n \r \f and \uXXXX (a UTF-16 unit) stand for what they name, a backslash before any other character
+//     for it
 //   - bytes are ISO 8859-1
 //
-// Stricter than Java: a key may not occur twice, and \u must be followed by four digits that make up whole characters.
+// Stricter than Java: a key may not occur twice, and \u must be followed by four digits that make up whole
+// characters.
 
 internal import RecordFormat
 
@@ -31,7 +33,8 @@ struct JavaProperties: Hashable, Sendable {
         }
     }
 
-    /// Setting replaces the value where the key stands, or adds a line at the end; setting nil removes the line.
+    /// Setting replaces the value where the key stands, or adds a line at the end; setting nil removes the
+    /// line.
     subscript(key: String) -> String? {
         get {
             for case .property(key, let value) in lines { return value }
@@ -75,7 +78,8 @@ struct JavaProperties: Hashable, Sendable {
             }
             guard let (key, value) = Self.property(logical) else {
                 throw .malformed(
-                    path: path, line: first, reason: "\(quotedText(logical[...])) has a bad \\u escape; \(remedy)")
+                    path: path, line: first,
+                    reason: "\(quotedText(logical[...])) has a bad \\u escape; \(remedy)")
             }
             guard seen.insert(key).inserted else {
                 throw .malformed(
@@ -106,7 +110,9 @@ struct JavaProperties: Hashable, Sendable {
         let end = rest.firstIndex { $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: "\r") } ?? rest.endIndex
         let line = rest[rest.startIndex..<end]
         rest = rest[end...]
-        if let terminator = rest.popFirst(), terminator == UInt8(ascii: "\r"), rest.first == UInt8(ascii: "\n") {
+        if let terminator = rest.popFirst(), terminator == UInt8(ascii: "\r"),
+            rest.first == UInt8(ascii: "\n")
+        {
             rest = rest.dropFirst()
         }
         return line
@@ -131,7 +137,9 @@ struct JavaProperties: Hashable, Sendable {
         return (key, value)
     }
 
-    private static func isSeparator(_ byte: UInt8) -> Bool { byte == UInt8(ascii: "=") || byte == UInt8(ascii: ":") }
+    private static func isSeparator(_ byte: UInt8) -> Bool {
+        byte == UInt8(ascii: "=") || byte == UInt8(ascii: ":")
+    }
 
     private static func unescaped(_ bytes: ArraySlice<UInt8>) -> String? {
         var units: [UInt16] = []
@@ -163,8 +171,10 @@ struct JavaProperties: Hashable, Sendable {
         for digit in digits {
             switch digit {
             case UInt8(ascii: "0")...UInt8(ascii: "9"): value = value << 4 | UInt16(digit - UInt8(ascii: "0"))
-            case UInt8(ascii: "a")...UInt8(ascii: "f"): value = value << 4 | UInt16(digit - UInt8(ascii: "a") + 10)
-            case UInt8(ascii: "A")...UInt8(ascii: "F"): value = value << 4 | UInt16(digit - UInt8(ascii: "A") + 10)
+            case UInt8(ascii: "a")...UInt8(ascii: "f"):
+                value = value << 4 | UInt16(digit - UInt8(ascii: "a") + 10)
+            case UInt8(ascii: "A")...UInt8(ascii: "F"):
+                value = value << 4 | UInt16(digit - UInt8(ascii: "A") + 10)
             default: return nil
             }
         }

@@ -5,8 +5,8 @@
 //   epoch        0 ... 2^31-1
 //   startOffset  of the first record that the epoch's leader appended, 0 or more
 //
-// Epochs and start offsets both rise strictly from entry to entry. When the file is lost it can be rebuilt from the
-// leader epochs in the batch headers of the log.
+// Epochs and start offsets both rise strictly from entry to entry. When the file is lost it can be rebuilt
+// from the leader epochs in the batch headers of the log.
 
 public import RecordFormat
 public import SystemIO
@@ -22,7 +22,8 @@ public struct EpochEntry: Hashable, Sendable {
     }
 }
 
-/// The leader epochs of a partition and where they began. A value: it touches no file but in `read` and `write`.
+/// The leader epochs of a partition and where they began. A value: it touches no file but in `read` and
+/// `write`.
 public struct LeaderEpochCache: Sendable {
     /// Enough for half a million epochs.
     public static let maximumByteCount = 16 << 20
@@ -47,23 +48,26 @@ public struct LeaderEpochCache: Sendable {
         return count == 0 ? nil : entries[count - 1].epoch
     }
 
-    /// Notes that `epoch` began with `startOffset`. Entries that contradict it, of the same or a later epoch or with
-    /// the same or a later start, are dropped: their records were truncated or never got offsets.
+    /// Notes that `epoch` began with `startOffset`. Entries that contradict it, of the same or a later epoch
+    /// or with the same or a later start, are dropped: their records were truncated or never got offsets.
     ///
-    /// Nothing changes when `epoch` is the latest one and began no later than that. Negative values change nothing.
+    /// Nothing changes when `epoch` is the latest one and began no later than that. Negative values change
+    /// nothing.
     /// - Returns: whether anything changed.
     @discardableResult
     public mutating func assign(_ epoch: LeaderEpoch, _ startOffset: Offset) -> Bool {
         guard epoch.rawValue >= 0, startOffset >= .zero else { return false }
         if let latest, latest.epoch == epoch, startOffset >= latest.startOffset { return false }
-        while let last = entries.last, last.epoch >= epoch || last.startOffset >= startOffset { entries.removeLast() }
+        while let last = entries.last, last.epoch >= epoch || last.startOffset >= startOffset {
+            entries.removeLast()
+        }
         entries.append(EpochEntry(epoch, startOffset))
         isDirty = true
         return true
     }
 
-    /// The largest epoch that is not above `epoch`, and the offset after its last record (KIP-101, KIP-279). For an
-    /// epoch below all known ones it is that epoch itself, ending where the first known one begins.
+    /// The largest epoch that is not above `epoch`, and the offset after its last record (KIP-101, KIP-279).
+    /// For an epoch below all known ones it is that epoch itself, ending where the first known one begins.
     /// - Returns: (-1, -1) for epoch -1, and when all known epochs are below `epoch`.
     public func endOffset(for epoch: LeaderEpoch, logEndOffset: Offset) -> (LeaderEpoch, Offset) {
         guard epoch != .none, let latest, epoch <= latest.epoch else { return (.none, Self.undefinedOffset) }
@@ -72,7 +76,8 @@ public struct LeaderEpochCache: Sendable {
         return (count == 0 ? epoch : entries[count - 1].epoch, entries[count].startOffset)
     }
 
-    /// The epoch of the record at `offset`; nil below the first known one. Above the log's end it means nothing.
+    /// The epoch of the record at `offset`; nil below the first known one. Above the log's end it means
+    /// nothing.
     public func epoch(for offset: Offset) -> LeaderEpoch? {
         let count = countOfEntries { $0.startOffset <= offset }
         return count == 0 ? nil : entries[count - 1].epoch
@@ -88,8 +93,8 @@ public struct LeaderEpochCache: Sendable {
         return true
     }
 
-    /// Drops the epochs that ended at or before `offset`, for the log starts there now; the one that `offset` lies in
-    /// begins there from now on.
+    /// Drops the epochs that ended at or before `offset`, for the log starts there now; the one that `offset`
+    /// lies in begins there from now on.
     /// - Returns: whether anything changed.
     @discardableResult
     public mutating func truncateFromStart(_ offset: Offset) -> Bool {
@@ -125,7 +130,9 @@ public struct LeaderEpochCache: Sendable {
     public static func read(
         _ path: String, _ fileSystem: any FileSystem
     ) throws(StateFileError) -> LeaderEpochCache? {
-        guard let bytes = try AtomicFile.read(path, maximumByteCount: maximumByteCount, fileSystem) else { return nil }
+        guard let bytes = try AtomicFile.read(path, maximumByteCount: maximumByteCount, fileSystem) else {
+            return nil
+        }
         return try LeaderEpochCache(parsing: bytes, path: path)
     }
 
@@ -145,7 +152,8 @@ public struct LeaderEpochCache: Sendable {
             let startOffset = try reader.integer("start offset", atMost: Int64.max)
             let entry = EpochEntry(LeaderEpoch(Int32(epoch)), Offset(startOffset))
             if let last = entries.last, entry.epoch <= last.epoch || entry.startOffset <= last.startOffset {
-                throw reader.malformed("epoch \(epoch) at \(startOffset) does not come after the entry before it")
+                throw reader.malformed(
+                    "epoch \(epoch) at \(startOffset) does not come after the entry before it")
             }
             entries.append(entry)
         }

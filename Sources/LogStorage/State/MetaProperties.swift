@@ -6,8 +6,8 @@
 //   node.id       of the node that it belongs to, 0 ... 2^31-1
 //   directory.id  of the directory itself (KIP-858), 22 characters of base64url; older directories have none
 //
-// Comments, unknown keys and the order of the lines are kept. It has no checksum, and is replaced as a whole. It cannot
-// be rebuilt: without it a directory is not taken for one of ours.
+// Comments, unknown keys and the order of the lines are kept. It has no checksum, and is replaced as a whole.
+// It cannot be rebuilt: without it a directory is not taken for one of ours.
 
 public import RecordFormat
 public import SystemIO
@@ -62,7 +62,9 @@ public struct MetaProperties: Hashable, Sendable {
     public static func read(
         _ path: String, _ fileSystem: any FileSystem
     ) throws(StateFileError) -> MetaProperties? {
-        guard let bytes = try AtomicFile.read(path, maximumByteCount: maximumByteCount, fileSystem) else { return nil }
+        guard let bytes = try AtomicFile.read(path, maximumByteCount: maximumByteCount, fileSystem) else {
+            return nil
+        }
         return try MetaProperties(parsing: bytes, path: path)
     }
 

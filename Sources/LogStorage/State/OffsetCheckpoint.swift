@@ -1,15 +1,16 @@
 // `recovery-point-offset-checkpoint`, `log-start-offset-checkpoint`, `replication-offset-checkpoint` and
-// `cleaner-offset-checkpoint`: one offset for each of the partitions of a log directory. A checkpoint file (see
-// CheckpointFile.swift) with entries of three fields:
+// `cleaner-offset-checkpoint`: one offset for each of the partitions of a log directory. A checkpoint file
+// (see CheckpointFile.swift) with entries of three fields:
 //
 //   field      meaning
 //   topic      its name
 //   partition  0 ... 2^31-1
 //   offset     0 or more
 //
-// The order of the entries means nothing; no partition has two. When a file is lost: without recovery points all logs are
-// recovered from their start, without log start offsets they begin with their first segment, without high watermarks
-// these are found again by replication, without cleaner offsets compaction begins from the start.
+// The order of the entries means nothing; no partition has two. When a file is lost: without recovery points
+// all logs are recovered from their start, without log start offsets they begin with their first segment,
+// without high watermarks these are found again by replication, without cleaner offsets compaction begins
+// from the start.
 
 public import RecordFormat
 public import SystemIO
@@ -43,7 +44,9 @@ public struct OffsetCheckpoint: Hashable, Sendable {
     public static func read(
         _ path: String, _ fileSystem: any FileSystem
     ) throws(StateFileError) -> OffsetCheckpoint? {
-        guard let bytes = try AtomicFile.read(path, maximumByteCount: maximumByteCount, fileSystem) else { return nil }
+        guard let bytes = try AtomicFile.read(path, maximumByteCount: maximumByteCount, fileSystem) else {
+            return nil
+        }
         return try OffsetCheckpoint(parsing: bytes, path: path)
     }
 
@@ -63,7 +66,9 @@ public struct OffsetCheckpoint: Hashable, Sendable {
             let number = try reader.integer("partition", atMost: Int64(Int32.max))
             let offset = try reader.integer("offset", atMost: Int64.max)
             let partition = TopicPartition(topic: topic, partition: Int32(number))
-            guard seen.insert(partition).inserted else { throw reader.malformed("\(partition) is listed twice") }
+            guard seen.insert(partition).inserted else {
+                throw reader.malformed("\(partition) is listed twice")
+            }
             entries.append(Entry(partition, Offset(offset)))
         }
         self.entries = entries
