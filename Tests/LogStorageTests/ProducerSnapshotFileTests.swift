@@ -44,14 +44,14 @@ private struct FieldCase: CustomTestStringConvertible, Sendable {
     var testDescription: String { "\(field.rawValue) \(value)" }
 }
 
-private func bigEndian<Value: FixedWidthInteger>(_ value: Value) -> [UInt8] {
+private func bigEndianBytes<Value: FixedWidthInteger>(of value: Value) -> [UInt8] {
     withUnsafeBytes(of: value.bigEndian) { Array($0) }
 }
 
 private func fieldCase<Value: FixedWidthInteger>(
     _ field: ProducerSnapshotError.Field, _ place: Int, _ value: Value
 ) -> FieldCase {
-    FieldCase(field: field, place: place, bytes: bigEndian(value), value: Int64(value))
+    FieldCase(field: field, place: place, bytes: bigEndianBytes(of: value), value: Int64(value))
 }
 
 private let impossibleFields = [
