@@ -227,7 +227,7 @@ public final class SimulatedDisk: @unchecked Sendable {
         return result
     }
 
-    private func recountUsage() { usedPages = liveInodes().reduce(0) { $0 + $1.occupiedPages } }
+    func recountUsage() { usedPages = liveInodes().reduce(0) { $0 + $1.occupiedPages } }
 
     func takeNumber() -> Int {
         defer { nextNumber += 1 }

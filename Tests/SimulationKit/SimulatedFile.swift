@@ -108,7 +108,8 @@ public final class SimulatedFile: File, @unchecked Sendable {
 
     public func truncate(to byteCount: Int64) throws(IOError) {
         try disk.perform(.truncate, path, process, changes: true, byteCount: byteCount) { (_) throws(Refusal) in
-            guard canWrite, byteCount >= 0 else { throw Refusal(.invalidArgument) }
+            guard canWrite else { throw Refusal(.badDescriptor) }
+            guard byteCount >= 0 else { throw Refusal(.invalidArgument) }
             guard byteCount <= Int64(DiskGeometry.maximumFileByteCount) else { throw Refusal(.fileTooLarge) }
             disk.accounting(inode) {
                 inode.truncate(to: Int(byteCount), nowMilliseconds: disk.clock.wallClockMilliseconds())
@@ -121,7 +122,8 @@ public final class SimulatedFile: File, @unchecked Sendable {
             .allocate, path, process, changes: true, at: range.lowerBound, byteCount: Int64(range.count)
         ) { (_) throws(Refusal) in
             guard canWrite else { throw Refusal(.badDescriptor) }
-            guard range.lowerBound >= 0, !range.isEmpty else { throw Refusal(.invalidArgument) }
+            guard range.lowerBound >= 0 else { throw Refusal(.invalidArgument) }
+            if range.isEmpty { return }
             guard range.upperBound <= Int64(DiskGeometry.maximumFileByteCount) else { throw Refusal(.fileTooLarge) }
             let range = Int(range.lowerBound)..<Int(range.upperBound)
             guard inode.allocated.missingCount(DiskGeometry.pages(range)) <= disk.availablePages else {
@@ -147,7 +149,7 @@ public final class SimulatedFile: File, @unchecked Sendable {
         try disk.perform(
             .map, path, process, changes: false, byteCount: Int64(byteCount), detail: "\(access)"
         ) { (_) throws(Refusal) -> MappedRegion in
-            guard byteCount > 0, byteCount <= inode.writtenByteCount else { throw Refusal(.invalidArgument) }
+            guard byteCount >= 0, byteCount <= inode.writtenByteCount else { throw Refusal(.invalidArgument) }
             if access == .readWrite && !canWrite { throw Refusal(.accessDenied) }
             // The kernel would raise a signal at the first touch; a simulation cannot, so it refuses the mapping.
             if inode.isUnreadable(0..<byteCount) { throw Refusal(.inputOutput) }
@@ -183,12 +185,12 @@ final class SimulatedMapping: MappingOwner, @unchecked Sendable {
         memory = file.inode.written
         self.access = access
         inode.openCount += 1
-        if access == .readWrite { inode.addWritableMapping(byteCount: byteCount) }
+        inode.addMapping(byteCount: byteCount, isWritable: access == .readWrite)
     }
 
     deinit {
         disk.lock.withLock {
-            if process.isAlive && access == .readWrite { inode.writableMappings -= 1 }
+            if process.isAlive { inode.removeMapping(isWritable: access == .readWrite) }
             disk.close(inode, process)
         }
     }

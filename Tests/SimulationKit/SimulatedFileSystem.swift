@@ -52,7 +52,7 @@ public final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
             for part in disk.components(path) {
                 switch directory.entries[part] {
                 case .directory(let next): directory = next
-                case .file: throw Refusal(part == disk.components(path).last ? .alreadyExists : .notADirectory)
+                case .file: throw Refusal(.notADirectory)
                 case nil:
                     let next = SimulatedDirectory(number: disk.takeNumber())
                     disk.journal.record([.init(directory: directory, name: part, node: .directory(next))])

@@ -30,8 +30,7 @@ extension SimulatedInode {
     /// The process that held it is gone, the page cache is not: its mappings may show this file no longer.
     func detachMappings() {
         noticeMappedStores()
-        writableMappings = 0
-        mappedByteCount = 0
+        forgetMappings()
         guard !isKnownUniquelyReferenced(&written) else { return }
         let fresh = StableMemory()
         copyResident(of: written, to: fresh, writtenByteCount)
@@ -42,6 +41,7 @@ extension SimulatedInode {
     /// old.
     private func rereadPageCache(changedPages: [Int], from cut: Int, to reach: Int) {
         if isKnownUniquelyReferenced(&written) {
+            written.forbid(0..<0)
             for page in changedPages { written.copy(DiskGeometry.bytes(ofPage: page), from: synced) }
             if cut < reach {
                 let tail = cut..<reach
@@ -60,14 +60,20 @@ extension SimulatedInode {
         abandoned.removeAll()
         sizeChanges.removeAll()
         patches.removeAll()
-        writableMappings = 0
-        mappedByteCount = 0
+        forgetMappings()
         openCount = 0
         sequence += 1
         // Snapshots that were on their way when the power went are from before: they must not be applied any more.
         appliedSequence = sequence
         let firstGone = (writtenByteCount + DiskGeometry.pageByteCount - 1) / DiskGeometry.pageByteCount
         allocated.removeAll(from: firstGone)
+    }
+
+    private func forgetMappings() {
+        mappings = 0
+        furthestMapping = 0
+        writableMappings = 0
+        mappedByteCount = 0
     }
 
     private func copyResident(of source: StableMemory, to target: StableMemory, _ byteCount: Int) {

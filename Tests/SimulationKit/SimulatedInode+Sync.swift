@@ -48,6 +48,7 @@ extension SimulatedInode {
                 if let lost = abandoned[entry.page], entry.sequence <= lost.sequence { continue }
                 let page = DiskGeometry.bytes(ofPage: index)
                 synced.store(UnsafeRawBufferPointer(rebasing: bytes[page]), at: entry.page * DiskGeometry.pageByteCount)
+                carriedPages += 1
                 if let last = dirty[entry.page], last <= snapshot.sequence { dirty[entry.page] = nil }
             }
         }
@@ -83,6 +84,7 @@ extension SimulatedInode {
         for page in pages where dirty[page] != nil {
             let bytes = DiskGeometry.bytes(ofPage: page).clamped(to: 0..<writtenByteCount)
             makeDurable(written.bytes(bytes), at: bytes.lowerBound, writtenAt: sequence)
+            carriedPages += 1
             if outstandingSnapshots == 0 { dirty[page] = nil }
         }
     }
@@ -111,8 +113,8 @@ extension SimulatedInode {
         for page in pages {
             for sector in 0..<DiskGeometry.sectorsPerPage where keep() {
                 let start = page * DiskGeometry.pageByteCount + sector * DiskGeometry.sectorByteCount
-                let bytes = start..<min(start + DiskGeometry.sectorByteCount, writtenByteCount)
                 guard start < writtenByteCount else { break }
+                let bytes = start..<min(start + DiskGeometry.sectorByteCount, writtenByteCount)
                 synced.copy(bytes, from: written)
                 syncedByteCount = max(syncedByteCount, bytes.upperBound)
             }

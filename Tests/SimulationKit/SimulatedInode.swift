@@ -38,6 +38,12 @@ final class SimulatedInode {
     /// How far writable mappings reach that may have stored since the last comparison.
     var mappedByteCount = 0
     var writableMappings = 0
+    /// Mappings of any kind, and how far the furthest of them reaches.
+    var mappings = 0
+    var furthestMapping = 0
+    /// Pages that a sync compared with the synced layer, and pages that it carried there: what syncs have cost.
+    var comparedPages = 0
+    var carriedPages = 0
     var openCount = 0
     /// There is a name for it in the tree that processes see.
     var isLinked = false
@@ -86,6 +92,7 @@ final class SimulatedInode {
         guard !bytes.isEmpty else { return }
         let range = position..<position + bytes.count
         sequence += 1
+        guardMappings(beyond: max(range.upperBound, writtenByteCount))
         written.store(bytes, at: position)
         for page in DiskGeometry.pages(range) {
             dirty[page] = sequence
@@ -109,6 +116,7 @@ final class SimulatedInode {
             allocated.removeAll(from: firstGone)
             forgetDamage(byteCount..<writtenByteCount)
         }
+        guardMappings(beyond: byteCount)
         changeSize(to: byteCount)
         modifiedMilliseconds = nowMilliseconds
     }
@@ -118,6 +126,7 @@ final class SimulatedInode {
         allocated.insert(DiskGeometry.pages(range))
         if range.upperBound > writtenByteCount {
             sequence += 1
+            guardMappings(beyond: range.upperBound)
             changeSize(to: range.upperBound)
             modifiedMilliseconds = nowMilliseconds
         }
@@ -135,11 +144,34 @@ final class SimulatedInode {
 
     // MARK: - Mappings
 
-    /// A mapping of the first `byteCount` bytes may store from now on.
-    func addWritableMapping(byteCount: Int) {
+    func addMapping(byteCount: Int, isWritable: Bool) {
+        mappings += 1
+        furthestMapping = max(furthestMapping, byteCount)
+        guard isWritable else { return }
         writableMappings += 1
         mappedByteCount = max(mappedByteCount, byteCount)
         written.touch(byteCount)
+    }
+
+    /// What it stored is found by the next comparison.
+    func removeMapping(isWritable: Bool) {
+        mappings -= 1
+        if isWritable { writableMappings -= 1 }
+        if mappings == 0 {
+            furthestMapping = 0
+            written.forbid(0..<0)
+        }
+    }
+
+    /// Whoever touches a mapping past the file's end is stopped by a signal here as everywhere.
+    private func guardMappings(beyond byteCount: Int) {
+        guard mappings > 0 else { return }
+        written.forbid(byteCount..<max(byteCount, furthestMapping))
+        guard byteCount > writtenByteCount, furthestMapping > writtenByteCount else { return }
+        // What was stored past the end within the last page was never part of the file.
+        let page = DiskGeometry.pageByteCount
+        let pageEnd = (writtenByteCount + page - 1) / page * page
+        written.zero(writtenByteCount..<min(pageEnd, byteCount))
     }
 
     /// Finds by comparison which pages were stored to through mappings and marks them dirty. Costs a comparison for
@@ -150,6 +182,7 @@ final class SimulatedInode {
         var noticed = false
         for page in written.residentPages(covered) {
             let bytes = DiskGeometry.bytes(ofPage: page).clamped(to: 0..<writtenByteCount)
+            comparedPages += 1
             if let lost = abandoned[page] {
                 if lost.fingerprint == fingerprint(page) { continue }
                 abandoned[page] = nil

@@ -35,10 +35,12 @@ final class StableMemory {
     let base: UnsafeMutableRawPointer
     /// Nothing was ever stored at or after this position.
     private(set) var touchedByteCount = 0
+    private(set) var forbidden = 0..<0
 
     init() { base = ReservationPool.shared.take() }
 
     deinit {
+        forbid(0..<0)
         zero(0..<touchedByteCount)
         ReservationPool.shared.give(base)
     }
@@ -88,6 +90,24 @@ final class StableMemory {
         let pages = DiskGeometry.pages(range.clamped(to: 0..<touchedByteCount))
         guard pages.count > Self.residencyThreshold else { return Array(pages) }
         return PageMap.residentPages(base, pages)
+    }
+
+    /// Makes the pages of exactly this range trap when they are touched, as the kernel does with pages of a mapping that
+    /// the file no longer reaches.
+    func forbid(_ range: Range<Int>) {
+        let page = DiskGeometry.pageByteCount
+        let first = (range.lowerBound + page - 1) / page * page
+        let wanted = first..<max(first, (range.upperBound + page - 1) / page * page)
+        guard wanted != forbidden, !(wanted.isEmpty && forbidden.isEmpty) else { return }
+        protect(forbidden, PROT_READ | PROT_WRITE)
+        protect(wanted, PROT_NONE)
+        forbidden = wanted
+    }
+
+    private func protect(_ range: Range<Int>, _ protection: Int32) {
+        guard !range.isEmpty else { return }
+        let result = mprotect(base + range.lowerBound, range.count, protection)
+        invariant(result == 0, "mprotect of \(range) failed with errno \(errno)")
     }
 
     /// Up to here memset beats giving the pages back and faulting them in again.

@@ -5,7 +5,15 @@ import SystemIO
 /// Bytes that differ from place to place, so that a lost or misplaced one shows.
 func pattern(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
     var generator = SeededGenerator(seed: seed)
-    return (0..<count).map { _ in UInt8.random(in: 1...255, using: &generator) }
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(count + 8)
+    while bytes.count < count {
+        // No byte is zero: zeros are what a crash may make up.
+        let word = generator.next() | 0x0101_0101_0101_0101
+        withUnsafeBytes(of: word) { bytes.append(contentsOf: $0) }
+    }
+    bytes.removeLast(bytes.count - count)
+    return bytes
 }
 
 extension File {
