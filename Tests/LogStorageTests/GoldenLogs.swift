@@ -111,6 +111,6 @@ struct TestVolume: Sendable, CustomTestStringConvertible {
 }
 
 /// Big-endian bytes of a number, as the models of the tests write them.
-func bigEndian(_ value: some FixedWidthInteger) -> [UInt8] {
+func bigEndianBytes(_ value: some FixedWidthInteger) -> [UInt8] {
     withUnsafeBytes(of: value.bigEndian) { Array($0) }
 }

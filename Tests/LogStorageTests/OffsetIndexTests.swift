@@ -27,7 +27,7 @@ private struct OffsetIndexModel {
     /// The bytes that a trimmed file must have.
     var bytes: [UInt8] {
         entries.flatMap {
-            bigEndian(Int32($0.offset.rawValue - baseOffset)) + bigEndian(Int32($0.position))
+            bigEndianBytes(Int32($0.offset.rawValue - baseOffset)) + bigEndianBytes(Int32($0.position))
         }
     }
 }
@@ -212,7 +212,7 @@ struct OffsetIndexTests {
     @Test("an index that Kafka left preallocated is refused by the checks rather than read as entries")
     func preallocated() throws {
         try volume.write(
-            bigEndian(Int32(5)) + bigEndian(Int32(77)) + [UInt8](repeating: 0, count: 4088), "i.index")
+            bigEndianBytes(Int32(5)) + bigEndianBytes(Int32(77)) + [UInt8](repeating: 0, count: 4088), "i.index")
         #expect(try openSealed().damage(logByteCount: 100) != nil)
         #expect(try openForAppend().damage(logByteCount: 100) != nil)
     }
@@ -228,7 +228,7 @@ struct OffsetIndexTests {
     @Test("damage is found: ragged size, order, offsets and positions out of range")
     func damage() throws {
         func damage(_ pairs: [(Int32, Int32)], extra: Int = 0, thorough: Bool = true) throws -> String? {
-            let bytes = pairs.flatMap { bigEndian($0.0) + bigEndian($0.1) }
+            let bytes = pairs.flatMap { bigEndianBytes($0.0) + bigEndianBytes($0.1) }
             try volume.write(bytes + [UInt8](repeating: 1, count: extra), "i.index")
             let sealed = try openSealed().damage(logByteCount: 100, thorough: thorough)
             #expect(try openForAppend().damage(logByteCount: 100, thorough: thorough) == sealed)

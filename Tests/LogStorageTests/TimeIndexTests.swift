@@ -25,7 +25,7 @@ private struct TimeIndexModel {
 
     var bytes: [UInt8] {
         entries.flatMap {
-            bigEndian($0.timestamp.rawValue) + bigEndian(Int32($0.offset.rawValue - baseOffset))
+            bigEndianBytes($0.timestamp.rawValue) + bigEndianBytes(Int32($0.offset.rawValue - baseOffset))
         }
     }
 }
@@ -159,7 +159,7 @@ struct TimeIndexTests {
     @Test("damage is found: ragged size, order, offsets out of range")
     func damage() throws {
         func damage(_ pairs: [(Int64, Int32)], extra: Int = 0, thorough: Bool = true) throws -> String? {
-            let bytes = pairs.flatMap { bigEndian($0.0) + bigEndian($0.1) }
+            let bytes = pairs.flatMap { bigEndianBytes($0.0) + bigEndianBytes($0.1) }
             try volume.write(bytes + [UInt8](repeating: 1, count: extra), "i.timeindex")
             return try openSealed().damage(nextOffset: Self.base + 100, thorough: thorough)
         }

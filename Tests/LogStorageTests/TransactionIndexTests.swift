@@ -61,8 +61,8 @@ struct TransactionIndexTests {
         try index.append(transaction(7, 990, 1_010, stable: 1_005))
         try index.seal()
         let expected =
-            bigEndian(Int16(0)) + bigEndian(Int64(7)) + bigEndian(Int64(990)) + bigEndian(Int64(1_010))
-            + bigEndian(Int64(1_005))
+            bigEndianBytes(Int16(0)) + bigEndianBytes(Int64(7)) + bigEndianBytes(Int64(990)) + bigEndianBytes(Int64(1_010))
+            + bigEndianBytes(Int64(1_005))
         #expect(try volume.bytes("i.txnindex") == expected)
     }
 
@@ -162,8 +162,8 @@ struct TransactionIndexTests {
     func damage() throws {
         func damage(_ entries: [(Int16, Int64, Int64)], extra: Int = 0) throws -> String? {
             let bytes = entries.flatMap { version, first, last in
-                bigEndian(version) + bigEndian(Int64(1)) + bigEndian(first) + bigEndian(last)
-                    + bigEndian(last + 1)
+                bigEndianBytes(version) + bigEndianBytes(Int64(1)) + bigEndianBytes(first) + bigEndianBytes(last)
+                    + bigEndianBytes(last + 1)
             }
             try volume.write(bytes + [UInt8](repeating: 0, count: extra), "i.txnindex")
             return try openSealed().damage(nextOffset: Offset(2_000))
