@@ -35,19 +35,21 @@ public struct JSONText: Sendable {
 
     // MARK: Values (elements of an array, or the whole text)
 
+    /// Writes an object; the body writes its fields.
     public mutating func object<Failure: Error>(
         _ body: (inout JSONText) throws(Failure) -> Void
     ) throws(Failure) {
         try nested(opening: UInt8(ascii: "{"), closing: UInt8(ascii: "}"), body)
     }
 
+    /// Writes an array; the body writes its values.
     public mutating func array<Failure: Error>(
         _ body: (inout JSONText) throws(Failure) -> Void
     ) throws(Failure) {
         try nested(opening: UInt8(ascii: "["), closing: UInt8(ascii: "]"), body)
     }
 
-    /// Nil is written as `null`, here and below.
+    /// Writes a value, nil as `null`. So the three that follow.
     public mutating func value(_ value: String?) {
         startValue()
         guard let value else { return append("null") }
@@ -81,6 +83,7 @@ public struct JSONText: Sendable {
 
     // MARK: Fields of an object
 
+    /// Writes a field of an object, nil as `null`. So the three that follow.
     public mutating func field(_ key: String, _ value: String?) {
         startField(key)
         self.value(value)

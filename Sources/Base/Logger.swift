@@ -43,6 +43,7 @@ public struct Logger: Sendable {
         Logger(component: component, minimumLevel: minimumLevel, sink: sink)
     }
 
+    /// Writes one line; the fields are only made when the level is written at all.
     public func log(_ level: LogLevel, _ event: StaticString, _ fields: @autoclosure () -> [LogField] = []) {
         guard let sink, level >= minimumLevel else { return }
         var line = "level=\(level) component=\(component) event=\(Self.quoted("\(event)"))"

@@ -23,12 +23,13 @@ public struct ParsedCommand: Sendable {
     /// Whether an option was given, as opposed to left at its default.
     public func has(_ name: String) -> Bool { !given(name).isEmpty }
 
+    /// The last value given, else the default. So the three that follow.
     public func text(_ name: String) -> String { present(name, textIfGiven(name)) }
     public func integer(_ name: String) -> Int { present(name, integerIfGiven(name)) }
     public func byteCount(_ name: String) -> Int64 { present(name, byteCountIfGiven(name)) }
     public func duration(_ name: String) -> Duration { present(name, durationIfGiven(name)) }
 
-    /// The last value given, else the default, else nil. So the four that follow.
+    /// The last value given, else the default, else nil. So the three that follow.
     public func textIfGiven(_ name: String) -> String? { given(name).last ?? option(name).defaultValue }
     public func integerIfGiven(_ name: String) -> Int? { textIfGiven(name).flatMap { Int($0) } }
     public func byteCountIfGiven(_ name: String) -> Int64? {

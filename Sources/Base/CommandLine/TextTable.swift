@@ -1,5 +1,6 @@
 /// Rows of text with their columns below each other, for commands that people read.
 public struct TextTable: Sendable {
+    /// Where a column's texts stand.
     public enum Alignment: Sendable { case left, right }
 
     private let alignments: [Alignment]

@@ -1,0 +1,70 @@
+/// A target, its level, and what its files may import. docs/architecture.md tells the reasons.
+struct ModuleRule: Sendable {
+    let name: String
+    /// A module imports only modules of strictly lower levels.
+    let level: Int
+    /// Modules of this package.
+    let imports: [String]
+    /// Modules of the toolchain and the system.
+    let systemImports: [String]
+
+    init(_ name: String, level: Int, _ imports: [String], system: [String] = []) {
+        self.name = name
+        self.level = level
+        self.imports = imports
+        systemImports = system
+    }
+}
+
+/// Tests stand above everything.
+private let testLevel = 100
+
+/// What all tests may import beside what they test.
+private let testing = ["Foundation", "Testing"]
+
+let moduleRules: [ModuleRule] = [
+    ModuleRule("CLiburing", level: 0, []),
+    ModuleRule("CLZ4", level: 0, []),
+    ModuleRule("CZstd", level: 0, []),
+    ModuleRule("CSnappy", level: 0, []),
+    ModuleRule("CZlib", level: 0, []),
+    ModuleRule("CLinux", level: 0, []),
+    ModuleRule("CShims", level: 0, []),
+    ModuleRule("Base", level: 0, [], system: ["Synchronization"]),
+    ModuleRule(
+        "SystemIO", level: 1, ["Base", "CLiburing", "CLinux", "CShims"],
+        system: ["Glibc", "Synchronization"]),
+    ModuleRule("RecordFormat", level: 1, ["Base", "CLZ4", "CZstd", "CSnappy", "CZlib", "CShims"]),
+    ModuleRule("LogStorage", level: 2, ["Base", "SystemIO", "RecordFormat"], system: ["Synchronization"]),
+    ModuleRule(
+        "dmq-dump-log", level: 7, ["Base", "SystemIO", "RecordFormat", "LogStorage"],
+        system: ["Foundation", "Synchronization"]),
+    ModuleRule(
+        "dmq-bench", level: 7, ["Base", "SystemIO", "RecordFormat", "LogStorage", "CBaseline"],
+        system: ["Foundation", "Synchronization"]),
+    ModuleRule("CBaseline", level: 1, ["CShims"]),
+    ModuleRule("CAllocationCounter", level: 0, []),
+    ModuleRule(
+        "SimulationKit", level: 3, ["Base", "SystemIO", "RecordFormat", "LogStorage"],
+        system: ["Glibc", "Synchronization"]),
+    ModuleRule("BaseTests", level: testLevel, ["Base"], system: testing),
+    ModuleRule(
+        "SystemIOTests", level: testLevel, ["Base", "SystemIO", "SimulationKit", "CShims", "CLinux"],
+        system: testing + ["Synchronization", "Glibc"]),
+    ModuleRule("RecordFormatTests", level: testLevel, ["Base", "RecordFormat", "CShims"], system: testing),
+    ModuleRule(
+        "LogStorageTests", level: testLevel,
+        ["Base", "SystemIO", "RecordFormat", "LogStorage", "SimulationKit", "CAllocationCounter"],
+        system: testing + ["Synchronization"]),
+    ModuleRule(
+        "SimulationTests", level: testLevel,
+        ["Base", "SystemIO", "RecordFormat", "LogStorage", "SimulationKit"],
+        system: testing + ["Synchronization"]),
+    ModuleRule(
+        "FormatTests", level: testLevel, ["Base", "SystemIO", "RecordFormat", "LogStorage"], system: testing),
+    ModuleRule(
+        "FuzzTests", level: testLevel, ["Base", "SystemIO", "RecordFormat", "LogStorage", "SimulationKit"],
+        system: testing),
+    ModuleRule("CommandTests", level: testLevel, ["Base", "dmq-dump-log", "dmq-bench"], system: testing),
+    ModuleRule("TidyTests", level: testLevel, ["Base"], system: testing),
+]
