@@ -89,6 +89,10 @@ public struct RecordBatchHeader: Sendable, Equatable {
     public static let byteCount = Field.records
     /// Bytes before what `batchLength` counts: 12.
     public static let lengthPrefixByteCount = Field.partitionLeaderEpoch
+    /// The checksum covers everything from this byte of the batch on: 21.
+    public static let checksummedFrom = Field.attributes
+    /// Where magic is: 16.
+    public static let magicPosition = Field.magic
     /// The only magic that is read or written.
     public static let currentMagic: Int8 = 2
 

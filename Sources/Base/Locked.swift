@@ -1,0 +1,13 @@
+internal import Synchronization
+
+/// A value behind a mutex. For cold paths: hot state belongs to one lane and needs no lock.
+public final class Locked<Value: Sendable>: Sendable {
+    private let mutex: Mutex<Value>
+
+    public init(_ value: Value) { mutex = Mutex(value) }
+
+    @discardableResult
+    public func withLock<Result>(_ body: (inout Value) -> Result) -> Result {
+        mutex.withLock { value in body(&value) }
+    }
+}

@@ -1,0 +1,130 @@
+public import Base
+public import SystemIO
+
+/// One entry of `log.dirs`: a disk's worth of logs, which fails as a whole.
+///
+/// The first failed write or sync takes it offline, once, with the reason: after a failed sync nobody knows what is on
+/// the disk, so going on would acknowledge what may be lost. A full disk is no failure: appends are refused until
+/// there is room.
+public final class LogDirectory: @unchecked Sendable {
+    // @unchecked: mutable state is behind `state`, a lock.
+    public let path: String
+    public let fileSystem: any FileSystem
+    public let logger: Logger
+    /// `dmq.disk.reserve.bytes`: appends are refused while the volume has less room than this.
+    public let reserveByteCount: Int64
+    /// Deleted segments' files, kept for reuse.
+    public let recycledFiles: RecycledFiles
+
+    private struct State {
+        var failure: IOError?
+        var isFull = false
+        var supportsAllocation = true
+    }
+
+    private let state = Locked(State())
+    private let onFailure: (@Sendable (LogDirectory, IOError) -> Void)?
+
+    /// - Parameters:
+    ///   - recycleByteCount: the most that deleted segments' files may hold for reuse; 0 switches reuse off.
+    ///   - onFailure: called once, by the thread that met the failure.
+    public init(
+        path: String, fileSystem: any FileSystem, logger: Logger = .silent, reserveByteCount: Int64 = 0,
+        recycleByteCount: Int64 = 0, onFailure: (@Sendable (LogDirectory, IOError) -> Void)? = nil
+    ) {
+        self.path = path
+        self.fileSystem = fileSystem
+        self.logger = logger
+        self.reserveByteCount = reserveByteCount
+        self.onFailure = onFailure
+        recycledFiles = RecycledFiles(directoryPath: path, fileSystem: fileSystem, limitByteCount: recycleByteCount)
+    }
+
+    /// The failure that took the directory offline, nil while it is online.
+    public var failure: IOError? { state.withLock { $0.failure } }
+
+    /// True while appends are refused for want of room.
+    public var isFull: Bool { state.withLock { $0.isFull } }
+
+    var supportsAllocation: Bool { state.withLock { $0.supportsAllocation } }
+
+    func noteAllocationUnsupported() { state.withLock { $0.supportsAllocation = false } }
+
+    /// Throws when the directory is offline.
+    @inline(__always)
+    func checkOnline() throws(LogError) {
+        if let failure { throw .directoryOffline(path: path, reason: "\(failure)") }
+    }
+
+    /// Throws when nothing may be appended.
+    func checkAcceptsAppends() throws(LogError) {
+        let (failure, isFull) = state.withLock { ($0.failure, $0.isFull) }
+        if let failure { throw .directoryOffline(path: path, reason: "\(failure)") }
+        if isFull { throw .noSpace(path: path) }
+    }
+
+    /// Takes the directory offline; only the first call has an effect. Returns the error to throw on.
+    @discardableResult
+    public func fail(_ error: IOError) -> LogError {
+        let isFirst = state.withLock { state in
+            if state.failure != nil { return false }
+            state.failure = error
+            return true
+        }
+        if isFirst {
+            logger.log(.error, "log directory offline", [LogField("path", path), LogField("reason", error)])
+            onFailure?(self, error)
+        }
+        return .directoryOffline(path: path, reason: "\(error)")
+    }
+
+    /// What a failed write, sync or change of names means: a full disk refuses appends, anything else is final.
+    func writeFailed(_ error: IOError) -> LogError {
+        guard error.errno.meansNoSpace else { return fail(error) }
+        noteFull()
+        return .noSpace(path: path)
+    }
+
+    /// The same for an error of any of the kinds that writing meets.
+    func writeFailed(_ error: any Error) -> LogError {
+        switch error {
+        case let error as IOError: return writeFailed(error)
+        case StateFileError.io(let error): return writeFailed(error)
+        default: return LogError(reading: error)
+        }
+    }
+
+    func noteFull() {
+        let isNews = state.withLock { state in
+            defer { state.isFull = true }
+            return !state.isFull
+        }
+        if isNews {
+            logger.log(.warn, "log directory full, appends refused", [LogField("path", path)])
+        }
+    }
+
+    /// Looks at the volume's room: refuses appends below the reserve, accepts them again above it. Called by the
+    /// maintenance of `LogManager`, about once a second.
+    public func refreshSpace() {
+        guard failure == nil, let space = try? fileSystem.space(at: path) else { return }
+        // Without a reserve a little room is still asked for, so that one freed block does not flap the state.
+        let needed = isFull ? max(reserveByteCount, Self.reopenByteCount) : reserveByteCount
+        let lacksRoom = space.available < needed
+        let changed = state.withLock { state in
+            defer { state.isFull = lacksRoom }
+            return state.isFull != lacksRoom
+        }
+        guard changed else { return }
+        if lacksRoom { recycledFiles.removeAll() }
+        logger.log(
+            lacksRoom ? .warn : .info, lacksRoom ? "log directory full, appends refused" : "log directory has room again",
+            [
+                LogField("path", path), LogField("availableBytes", space.available),
+                LogField("reserveBytes", reserveByteCount),
+            ])
+    }
+
+    /// Room that must be there before appends are accepted again after the disk was full.
+    static let reopenByteCount: Int64 = 1 << 20
+}

@@ -1,0 +1,435 @@
+internal import Base
+public import RecordFormat
+internal import SystemIO
+
+/// What is known of a log before its directory is looked at.
+public struct LogOpening: Sendable {
+    public let partition: TopicPartition
+    /// The partition's directory; created when it is not there.
+    public let path: String
+    public let configuration: LogConfiguration
+    /// From the recovery point checkpoint; nil: everything is suspect.
+    public let recoveryPoint: Offset?
+    /// From the log start offset checkpoint; nil: where the first segment begins.
+    public let logStartOffset: Offset?
+    /// The broker was stopped in order, after the checkpoints were written.
+    public let wasShutDownCleanly: Bool
+
+    public init(
+        partition: TopicPartition, path: String, configuration: LogConfiguration = LogConfiguration(),
+        recoveryPoint: Offset? = nil, logStartOffset: Offset? = nil, wasShutDownCleanly: Bool = false
+    ) {
+        self.partition = partition
+        self.path = path
+        self.configuration = configuration
+        self.recoveryPoint = recoveryPoint
+        self.logStartOffset = logStartOffset
+        self.wasShutDownCleanly = wasShutDownCleanly
+    }
+}
+
+/// What recovery puts into a `PartitionLog`.
+struct RecoveredLog {
+    var segments = SegmentList()
+    var producers = ProducerStates()
+    var leaderEpochs = LeaderEpochCache()
+    var snapshotOffset: Offset?
+    var damage: [LogDamage] = []
+    var logStartOffset = Offset.zero
+    var logEndOffset = Offset.zero
+    /// Everything below is on stable storage.
+    var recoveryPoint = Offset.zero
+}
+
+extension PartitionLog {
+    /// Opens a log, recovering what a crash left (see RecoveryTables.swift), or creates it, durably.
+    public static func open(
+        _ opening: LogOpening, in directory: LogDirectory, lane: LogLane
+    ) throws(LogError) -> PartitionLog {
+        try directory.checkOnline()
+        let place = LogPlace(directory: directory, path: opening.path)
+        var recovery = LogRecovery(opening: opening, place: place, lane: lane)
+        do {
+            let contents = try recovery.run()
+            return try PartitionLog(
+                partition: opening.partition, configuration: opening.configuration, lane: lane, place: place,
+                contents: contents)
+        } catch {
+            throw directory.writeFailed(error)
+        }
+    }
+}
+
+/// Brings the files of one log into a state that the log can go on from. Any thread; one log is recovered by one.
+struct LogRecovery {
+    private let opening: LogOpening
+    private let place: LogPlace
+    private let lane: LogLane
+    private let logger: Logger
+    private var log = RecoveredLog()
+    /// Everything from here on was read and checked, so that what is derived from it has to be derived anew.
+    private var scannedFrom: Offset?
+    /// Epochs that scanned batches began with.
+    private var scannedEpochs: [(LeaderEpoch, Offset)] = []
+
+    init(opening: LogOpening, place: LogPlace, lane: LogLane) {
+        self.opening = opening
+        self.place = place
+        self.lane = lane
+        logger = place.directory.logger.named("recovery")
+    }
+
+    private var fileSystem: any FileSystem { place.fileSystem }
+
+    mutating func run() throws -> RecoveredLog {
+        if try fileSystem.attributes(of: place.path) == nil {
+            try fileSystem.createDirectory(place.path)
+            try fileSystem.syncDirectory(LogLayout.parent(of: place.path))
+        }
+        let bases = try tidyFiles()
+        if bases.isEmpty {
+            try beginEmpty()
+        } else {
+            try recoverSegments(bases)
+        }
+        log.logStartOffset = max(opening.logStartOffset ?? .zero, log.segments.all[0].baseOffset)
+        if log.logStartOffset > log.logEndOffset { try startAboveEnd() }
+        try recoverLeaderEpochs()
+        try recoverProducers()
+        return log
+    }
+
+    private mutating func beginEmpty() throws {
+        try addSegment(at: opening.logStartOffset ?? .zero)
+        log.recoveryPoint = log.logEndOffset
+    }
+
+    private mutating func addSegment(at baseOffset: Offset) throws {
+        let segment = try LogSegment.create(
+            baseOffset: baseOffset, place: place, configuration: opening.configuration, now: lane.now, jitter: 0)
+        try segment.file().sync(.data)
+        try fileSystem.syncDirectory(place.path)
+        log.segments.append(segment)
+        log.logEndOffset = baseOffset
+    }
+
+    /// Records below the log start were deleted on request, and a crash took the log's tail: begin where the log starts.
+    private mutating func startAboveEnd() throws {
+        logger.log(
+            .warn, "log ends below its start, begun anew",
+            [
+                LogField("path", place.path), LogField("logEndOffset", log.logEndOffset),
+                LogField("logStartOffset", log.logStartOffset),
+            ])
+        let active = log.segments.active
+        try active.seal()
+        try active.file().sync(.full)
+        try addSegment(at: log.logStartOffset)
+        log.recoveryPoint = log.logEndOffset
+    }
+
+    // MARK: Files
+
+    /// Runs table 1 over the directory.
+    /// - Returns: the base offsets of the segments that are left, rising.
+    private func tidyFiles() throws -> [Offset] {
+        let names = try fileSystem.contents(ofDirectory: place.path)
+        var files: [LogFileName] = []
+        for entry in names where entry.kind == .regular {
+            if let file = LogLayout.parse(fileName: entry.name) {
+                files.append(file)
+            } else if entry.name.hasSuffix(LogLayout.temporarySuffix) {
+                try fileSystem.remove(LogLayout.path(place.path, entry.name))
+            }
+        }
+        let present = Set(files)
+        var swaps: [Offset] = []
+        var removed = false
+        for file in files {
+            let log = LogFileName(kind: .log, baseOffset: file.baseOffset, suffix: file.suffix == .swap ? .swap : nil)
+            let facts = FileRecovery.Facts(kind: file.kind, suffix: file.suffix, hasLog: present.contains(log))
+            switch FileRecovery.action(for: facts) {
+            case .keep?: continue
+            case .remove?:
+                try fileSystem.remove(place.filePath(file.kind, file.baseOffset, suffix: file.suffix))
+                removed = true
+            case .completeSwap?: if file.kind == .log { swaps.append(file.baseOffset) }
+            case nil: invariantFailed("no row of the table for \(facts)")
+            }
+        }
+        if removed { try fileSystem.syncDirectory(place.path) }
+        var bases = Set(files.filter { $0.kind == .log && $0.suffix == nil }.map(\.baseOffset))
+        for swap in swaps.sorted() {
+            let covered = bases.filter { $0 > swap && $0 < (try? swapEndOffset(swap)) ?? swap }
+            try SegmentSwap.complete(swap, covered: covered.sorted(), in: place)
+            bases.subtract(covered)
+            bases.insert(swap)
+            logger.log(.info, "compaction completed", [LogField("path", place.filePath(.log, swap))])
+        }
+        return bases.sorted()
+    }
+
+    /// The offset after the last batch of a compacted segment that waits to take its place.
+    private func swapEndOffset(_ baseOffset: Offset) throws -> Offset {
+        let file = try fileSystem.open(place.filePath(.log, baseOffset, suffix: .swap), .read)
+        var scanner = BatchScanner(file: file, from: 0, to: try file.byteCount(), buffer: lane.scanBuffer)
+        var end = baseOffset
+        while let header = try scanner.next() { end = header.nextOffset }
+        return end
+    }
+
+    // MARK: Segments
+
+    private mutating func recoverSegments(_ bases: [Offset]) throws {
+        let recoveryPoint = opening.recoveryPoint ?? bases[0]
+        var index = 0
+        while index < bases.count {
+            let next = index + 1 < bases.count ? bases[index + 1] : nil
+            let segment = try segment(bases[index], isLast: next == nil)
+            let facts = SegmentRecovery.Facts(
+                wasShutDownCleanly: opening.wasShutDownCleanly,
+                extent: extent(of: bases[index], next: next, recoveryPoint), indexes: try indexState(of: segment))
+            guard let action = SegmentRecovery.action(for: facts) else {
+                invariantFailed("no row of the table for \(facts)")
+            }
+            log.segments.append(segment)
+            log.logEndOffset = max(log.logEndOffset, segment.baseOffset)
+            let goesOn = try recover(segment, action, next: next, recoveryPoint)
+            if !goesOn {
+                try dropSegments(bases[(index + 1)...])
+                break
+            }
+            index += 1
+        }
+        try finishActiveSegment(recoveryPoint)
+    }
+
+    private func segment(_ base: Offset, isLast: Bool) throws(IOError) -> LogSegment {
+        guard let attributes = try fileSystem.attributes(of: place.filePath(.log, base)) else {
+            throw IOError(.stat, place.filePath(.log, base), .noSuchFile)
+        }
+        return LogSegment(
+            baseOffset: base, place: place, byteCount: attributes.byteCount, isSealed: true,
+            createdMilliseconds: attributes.modifiedMilliseconds)
+    }
+
+    private func extent(of base: Offset, next: Offset?, _ recoveryPoint: Offset) -> SegmentRecovery.Extent {
+        if let next, next <= recoveryPoint { return .below }
+        return base < recoveryPoint ? .across : .above
+    }
+
+    /// Only whether they are there: a look into each index of a thousand segments would cost more than it tells, and a
+    /// damaged one is noticed, and made anew, when it is first used.
+    private func indexState(of segment: LogSegment) throws(IOError) -> SegmentRecovery.IndexState {
+        for kind in [LogFileKind.offsetIndex, .timeIndex] {
+            guard try fileSystem.attributes(of: place.filePath(kind, segment.baseOffset)) != nil else {
+                return .missingOrDamaged
+            }
+        }
+        return .sane
+    }
+
+    /// - Returns: false when the log ends with this segment, whatever follows.
+    private mutating func recover(
+        _ segment: LogSegment, _ action: SegmentAction, next: Offset?, _ recoveryPoint: Offset
+    ) throws -> Bool {
+        switch action {
+        case .trust:
+            return try next != nil || trustLast(segment, recoveryPoint)
+        case .scanFromRecoveryPoint:
+            guard let start = try segment.keepIndexes(below: recoveryPoint, opening.configuration) else {
+                return try scan(segment, from: nil, next: next, recoveryPoint)
+            }
+            return try scan(segment, from: start, next: next, recoveryPoint)
+        case .rebuild:
+            return try scan(segment, from: nil, next: next, recoveryPoint)
+        }
+    }
+
+    /// The last segment of a log that was closed in order: only its end is looked for.
+    private mutating func trustLast(_ segment: LogSegment, _ recoveryPoint: Offset) throws -> Bool {
+        do {
+            log.logEndOffset = try segment.endOffsetByIndex(buffer: lane.scanBuffer)
+            return true
+        } catch {
+            logger.log(
+                .warn, "last segment is not as it was left, read again",
+                [LogField("path", segment.filePath), LogField("reason", "\(error)")])
+            return try scan(segment, from: nil, next: nil, recoveryPoint)
+        }
+    }
+
+    /// Reads a segment from `start` (nil: whole, indexes made anew), and acts on where that ends by table 3.
+    private mutating func scan(
+        _ segment: LogSegment, from start: OffsetPosition?, next: Offset?, _ recoveryPoint: Offset
+    ) throws -> Bool {
+        let fileByteCount = segment.byteCount
+        if start == nil { try segment.resetIndexes(configuration: opening.configuration) }
+        let file = try segment.reopenForWriting()
+        scannedFrom = min(scannedFrom ?? .zero + Int64.max, start?.offset ?? segment.baseOffset)
+        let buffer = IOBuffer(byteCount: Int(min(Int64(SegmentScanner.windowByteCount), max(fileByteCount, 4096))))
+        var scanner = try SegmentScanner(
+            file: file, from: start?.position ?? 0, segmentBaseOffset: segment.baseOffset,
+            expectedOffset: start?.offset ?? segment.baseOffset, buffer: buffer)
+        var wasCompacted = false
+        var nextOffset = scanner.expectedOffset
+        while true {
+            switch try scanner.next() {
+            case .batch(let header, _):
+                if header.baseOffset > nextOffset || header.recordCount != header.lastOffsetDelta + 1 {
+                    wasCompacted = true
+                }
+                nextOffset = header.nextOffset
+                segment.noteBatch(header, indexInterval: opening.configuration.indexIntervalByteCount)
+                noteEpoch(header)
+            case .end(let end, let reason):
+                log.logEndOffset = max(log.logEndOffset, nextOffset)
+                let facts = facts(end, next: next, recoveryPoint, wasCompacted: wasCompacted)
+                return try finishScan(
+                    of: segment, file, facts, reason, scanner.position, recoveryPoint, fileByteCount: fileByteCount)
+            }
+        }
+    }
+
+    private func facts(
+        _ end: TailRecovery.End, next: Offset?, _ recoveryPoint: Offset, wasCompacted: Bool
+    ) -> TailRecovery.Facts {
+        let reach: TailRecovery.Reach
+        switch next {
+        case nil: reach = .last
+        case let next? where next == log.logEndOffset: reach = .complete
+        default: reach = wasCompacted ? .compacted : .short
+        }
+        return TailRecovery.Facts(
+            end: end, reach: reach, isBelowRecoveryPoint: log.logEndOffset < min(next ?? recoveryPoint, recoveryPoint))
+    }
+
+    private mutating func noteEpoch(_ header: RecordBatchHeader) {
+        guard header.partitionLeaderEpoch > (scannedEpochs.last?.0 ?? .none) else { return }
+        scannedEpochs.append((header.partitionLeaderEpoch, header.baseOffset))
+    }
+
+    private mutating func finishScan(
+        of segment: LogSegment, _ file: any File, _ facts: TailRecovery.Facts, _ reason: String, _ position: Int64,
+        _ recoveryPoint: Offset, fileByteCount: Int64
+    ) throws -> Bool {
+        guard let action = TailRecovery.action(for: facts) else { invariantFailed("no row of the table for \(facts)") }
+        switch action {
+        case .accept:
+            if position < fileByteCount { try file.truncate(to: position) }
+        case .cut:
+            try cut(segment, file, facts, reason, position, fileByteCount: fileByteCount)
+        case .reportDamage:
+            reportDamage(segment, reason, position, recoveryPoint)
+            if facts.end != .endOfFile { segment.noteDamage(at: position, reason: reason, byteCount: fileByteCount) }
+        }
+        try file.sync(.full)
+        if facts.reach != .last && action != .cut { try segment.seal() }
+        return action != .cut
+    }
+
+    private func cut(
+        _ segment: LogSegment, _ file: any File, _ facts: TailRecovery.Facts, _ reason: String, _ position: Int64,
+        fileByteCount: Int64
+    ) throws {
+        let level: LogLevel = facts.end == .invalid || facts.reach != .last ? .warn : .info
+        logger.log(
+            level, "log cut at its last sound batch",
+            [
+                LogField("path", segment.filePath), LogField("position", position),
+                LogField("cutBytes", fileByteCount - position), LogField("logEndOffset", log.logEndOffset),
+                LogField("reason", reason),
+            ])
+        try file.truncate(to: position)
+    }
+
+    private mutating func reportDamage(
+        _ segment: LogSegment, _ reason: String, _ position: Int64, _ recoveryPoint: Offset
+    ) {
+        let damage = LogDamage(path: segment.filePath, position: position, reason: reason)
+        log.damage.append(damage)
+        logger.log(
+            .error, "synced records are damaged or missing",
+            [
+                LogField("path", damage.path), LogField("position", position), LogField("reason", reason),
+                LogField("firstOffset", log.logEndOffset), LogField("recoveryPoint", recoveryPoint),
+            ])
+    }
+
+    /// Removes segments behind a cut, the last first, so that a crash leaves no hole.
+    private func dropSegments(_ bases: ArraySlice<Offset>) throws(IOError) {
+        for base in bases.reversed() {
+            logger.log(
+                .warn, "segment behind the end of the log dropped", [LogField("path", place.filePath(.log, base))])
+            for kind in LogFileKind.allCases {
+                try SegmentSwap.removeIfPresent(place.filePath(kind, base), fileSystem)
+            }
+        }
+        if !bases.isEmpty { try fileSystem.syncDirectory(place.path) }
+    }
+
+    /// The last segment becomes the active one, unless it is damaged: then a new one follows it.
+    private mutating func finishActiveSegment(_ recoveryPoint: Offset) throws {
+        let last = log.segments.active
+        if last.damage != nil {
+            log.logEndOffset = max(log.logEndOffset, recoveryPoint)
+            try last.sealDamaged()
+            try addSegment(at: log.logEndOffset)
+        } else if last.isSealed {
+            try last.openForAppend(configuration: opening.configuration)
+        }
+        log.recoveryPoint = log.logEndOffset
+    }
+
+    // MARK: What is derived from the batches
+
+    private mutating func recoverLeaderEpochs() throws {
+        let path = LogLayout.path(place.path, LogLayout.leaderEpochCheckpoint)
+        do throws(StateFileError) {
+            log.leaderEpochs = try LeaderEpochCache.read(path, fileSystem) ?? LeaderEpochCache()
+        } catch {
+            if case .io = error { throw error }
+            logger.log(.warn, "leader epochs unreadable, rebuilt from the log", [LogField("reason", error)])
+            scannedEpochs = try epochsOfAllBatches()
+        }
+        log.leaderEpochs.truncateFromEnd(log.logEndOffset)
+        for (epoch, offset) in scannedEpochs where epoch > log.leaderEpochs.latest?.epoch ?? .none {
+            log.leaderEpochs.assign(epoch, offset)
+        }
+        log.leaderEpochs.truncateFromStart(log.logStartOffset)
+        if log.leaderEpochs.isDirty { try log.leaderEpochs.write(to: path, fileSystem) }
+    }
+
+    private func epochsOfAllBatches() throws -> [(LeaderEpoch, Offset)] {
+        var epochs: [(LeaderEpoch, Offset)] = []
+        for segment in log.segments.all {
+            var scanner = BatchScanner(
+                file: try segment.file(), from: 0, to: segment.readableByteCount, buffer: lane.scanBuffer)
+            while let header = try scanner.next() {
+                guard header.partitionLeaderEpoch > (epochs.last?.0 ?? .none) else { continue }
+                epochs.append((header.partitionLeaderEpoch, header.baseOffset))
+            }
+        }
+        return epochs
+    }
+
+    private mutating func recoverProducers() throws {
+        var removed = false
+        for entry in try fileSystem.contents(ofDirectory: place.path) {
+            guard let name = LogLayout.parse(fileName: entry.name), name.kind == .producerSnapshot,
+                name.baseOffset > log.logEndOffset
+            else { continue }
+            try fileSystem.remove(LogLayout.path(place.path, entry.name))
+            removed = true
+        }
+        // Offsets above the end will be given again: a snapshot of their former owners must not come back.
+        if removed { try fileSystem.syncDirectory(place.path) }
+        let builder = ProducerStateBuilder(
+            place: place, lane: lane, configuration: opening.configuration, logger: logger)
+        let built = try builder.build(
+            segments: log.segments, logStartOffset: log.logStartOffset, endOffset: log.logEndOffset,
+            rebuildFrom: scannedFrom)
+        log.producers = built.producers
+        log.snapshotOffset = built.snapshotOffset
+    }
+}

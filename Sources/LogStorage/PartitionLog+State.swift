@@ -1,0 +1,120 @@
+internal import Base
+public import RecordFormat
+internal import SystemIO
+
+/// A promise about what a restart need not look at again.
+public struct RecoveryPoint: Sendable, Equatable {
+    public let recoveryPoint: Offset
+    public let logStartOffset: Offset
+}
+
+extension PartitionLog {
+    // MARK: Producer state
+
+    /// Writes what is known of producers at `offset`, the log's end. A torn snapshot is noticed and rebuilt from the
+    /// log, so it is only synced where a checkpoint will rely on it.
+    func writeProducerSnapshot(at offset: Offset, sync: Bool) throws(IOError) {
+        guard snapshotOffset != offset else { return }
+        let bytes = ProducerSnapshotFile.encode(producers)
+        let path = place.filePath(.producerSnapshot, offset)
+        let file = try place.fileSystem.open(path, .createOrOpen)
+        try file.truncate(to: 0)
+        try file.write([BufferSlice(IOBuffer(copying: bytes))], at: 0)
+        if sync { try file.sync(.data) }
+        snapshotOffset = offset
+    }
+
+    /// Removes the snapshots that no recovery needs: those above `offset`.
+    func removeSnapshots(above offset: Offset) throws(IOError) {
+        var removed = false
+        for entry in try place.fileSystem.contents(ofDirectory: place.path) {
+            guard let name = LogLayout.parse(fileName: entry.name), name.kind == .producerSnapshot,
+                name.baseOffset > offset
+            else { continue }
+            try SegmentSwap.removeIfPresent(LogLayout.path(place.path, entry.name), place.fileSystem)
+            if snapshotOffset == name.baseOffset { snapshotOffset = nil }
+            removed = true
+        }
+        // Offsets from here on will be given again: a snapshot of their former owners must not come back.
+        if removed { try place.fileSystem.syncDirectory(place.path) }
+    }
+
+    /// Derives the producer state at `endOffset` from the newest usable snapshot and the batches after it.
+    func rebuildProducers(upTo endOffset: Offset) throws(LogError) {
+        let builder = ProducerStateBuilder(place: place, lane: lane, configuration: configuration, logger: logger)
+        let built = try builder.build(segments: segments, logStartOffset: logStartOffset, endOffset: endOffset)
+        producers = built.producers
+        snapshotOffset = built.snapshotOffset
+        producers.onHighWatermarkUpdated(highWatermark)
+    }
+
+    /// Forgets producers that have been silent for longer than `producer.id.expiration.ms`.
+    public func removeExpiredProducers() { producers.removeExpired(now: lane.now) }
+
+    /// What the log knows of its producers (DescribeProducers).
+    public var producerEntries: [ProducerEntry] { producers.entries }
+
+    // MARK: Leader epochs
+
+    /// From `offset` (by default the log's end) on, batches belong to `epoch`; kept in the checkpoint when it is news.
+    public func assignLeaderEpoch(_ epoch: LeaderEpoch, startOffset: Offset? = nil) throws(LogError) {
+        try checkUsable()
+        guard leaderEpochs.assign(epoch, startOffset ?? logEndOffset) else { return }
+        try writeLeaderEpochs()
+    }
+
+    /// The largest epoch at most `epoch` in this log, and the offset after its last record (KIP-101, KIP-279); nil
+    /// when the log does not know.
+    public func endOffset(forLeaderEpoch epoch: LeaderEpoch) -> (epoch: LeaderEpoch, endOffset: Offset)? {
+        let (known, endOffset) = leaderEpochs.endOffset(for: epoch, logEndOffset: logEndOffset)
+        return known == .none ? nil : (known, endOffset)
+    }
+
+    // MARK: Checkpoints
+
+    /// Makes everything beside the log durable that a restart will rely on below the recovery point, and returns what
+    /// may be checkpointed. Does not wait for appends: the recovery point is what has been synced so far.
+    public func prepareCheckpoint() throws(LogError) -> RecoveryPoint {
+        try checkUsable()
+        let point = commit.recoveryPoint
+        do {
+            let active = segments.active
+            try active.offsetIndex().sync()
+            try active.timeIndex().sync()
+            try active.transactionIndex.sync()
+            if point == logEndOffset, producers.count > 0 { try writeProducerSnapshot(at: point, sync: true) }
+        } catch {
+            throw directory.writeFailed(error)
+        }
+        return RecoveryPoint(recoveryPoint: point, logStartOffset: logStartOffset)
+    }
+
+    /// Ends the use of the log: everything appended is made durable, files are trimmed and closed. A log closed in this
+    /// way opens without recovery.
+    public func close() throws(LogError) -> RecoveryPoint {
+        try syncNow()
+        do {
+            let active = segments.active
+            try active.trim()
+            try active.file().sync(.full)
+            try active.sealIndexes()
+            try writeProducerSnapshot(at: logEndOffset, sync: true)
+            try place.fileSystem.syncDirectory(place.path)
+        } catch {
+            throw directory.writeFailed(error)
+        }
+        let point = RecoveryPoint(recoveryPoint: logEndOffset, logStartOffset: logStartOffset)
+        isClosed = true
+        for segment in segments.all { segment.releaseFiles() }
+        return point
+    }
+
+    /// Stops using the log without writing anything more: its directory failed or is about to be deleted.
+    public func abandon() {
+        isClosed = true
+        for segment in segments.all { segment.releaseFiles() }
+    }
+
+    /// Exchanges the settings; they hold for what comes.
+    public func updateConfiguration(_ configuration: LogConfiguration) { self.configuration = configuration }
+}

@@ -1,0 +1,225 @@
+internal import Base
+public import RecordFormat
+internal import SystemIO
+
+/// Told about the progress of a log, on its lane. Several appends may be reported by one call.
+public protocol PartitionLogObserver: AnyObject {
+    /// `writtenEndOffset` or `syncedEndOffset` grew.
+    func logAdvanced(_ log: PartitionLog)
+    /// Appends from `offset` on, which had been taken, did not reach the disk and are not in the log.
+    func logLostAppends(_ log: PartitionLog, from offset: Offset, because error: LogError)
+}
+
+/// Keeps the recovery points of a log directory's checkpoint from promising what a log is about to drop.
+public protocol RecoveryPointKeeper: AnyObject {
+    /// On return no checkpoint on disk names a recovery point of `log` above `offset`.
+    func lowerRecoveryPoint(of log: PartitionLog, to offset: Offset) throws(LogError)
+}
+
+/// The durable, ordered log of one partition: the front door of the storage engine.
+///
+/// Owned by one lane; every call comes from the lane's thread. Offsets of a log, each at most the next:
+///
+///     logStartOffset <= recovery point (syncedEndOffset) <= writtenEndOffset <= logEndOffset
+///
+/// and the high watermark, which the owner moves, somewhere between start and end. An append is *queued* when the
+/// call returns, *written* (readers see it) after the lane's `flush`, *synced* when the observer has been told so.
+///
+/// Reads, truncations and deletions may come between an append and its completion; a slice stays readable whatever
+/// happens to the log.
+public final class PartitionLog {
+    public let partition: TopicPartition
+    public internal(set) var configuration: LogConfiguration
+    public let directory: LogDirectory
+    public weak var observer: (any PartitionLogObserver)?
+
+    /// Asked before a truncation.
+    public weak var recoveryPointKeeper: (any RecoveryPointKeeper)?
+
+    let lane: LogLane
+    let place: LogPlace
+    let logger: Logger
+    var segments: SegmentList
+    var producers: ProducerStates
+    var leaderEpochs: LeaderEpochCache
+    /// Set right after `init`; the two refer to each other.
+    var commit: GroupCommit
+    /// Offset of the newest producer snapshot on disk, so that an unchanged state is not written twice.
+    var snapshotOffset: Offset?
+    /// Files of deleted segments that wait for their delay.
+    var deletedFiles = DeletedFiles()
+    /// What recovery found broken and left in place.
+    public internal(set) var damage: [LogDamage] = []
+    var isClosed = false
+    var jitter: SeededGenerator
+    /// Where the last reads ended: sequential readers go on there without a search.
+    var readPositions = ReadPositions()
+
+    /// The first offset that readers may ask for.
+    public internal(set) var logStartOffset: Offset
+    /// The offset up to which all in-sync replicas have the log; moved by `advanceHighWatermark`.
+    public internal(set) var highWatermark: Offset
+
+    /// Puts a log together from what `LogRecovery` found.
+    init(
+        partition: TopicPartition, configuration: LogConfiguration, lane: LogLane, place: LogPlace,
+        contents: RecoveredLog
+    ) throws(LogError) {
+        self.partition = partition
+        self.configuration = configuration
+        self.lane = lane
+        self.place = place
+        directory = place.directory
+        logger = place.directory.logger.named("log")
+        segments = contents.segments
+        producers = contents.producers
+        leaderEpochs = contents.leaderEpochs
+        snapshotOffset = contents.snapshotOffset
+        damage = contents.damage
+        logStartOffset = contents.logStartOffset
+        highWatermark = contents.logStartOffset
+        jitter = SeededGenerator(seed: UInt64(bitPattern: Int64(partition.hashValue)) ^ lane.timeSource.monotonicNanoseconds())
+        let owner = CommitOwner()
+        do {
+            commit = GroupCommit(
+                file: try contents.segments.active.file(), position: contents.segments.active.byteCount,
+                endOffset: contents.logEndOffset, syncedEndOffset: contents.recoveryPoint, queue: lane.queue,
+                road: lane.road, owner: owner)
+        } catch {
+            throw .io(error)
+        }
+        commitOwner = owner
+        owner.log = self
+    }
+
+    /// Passes the group commit's news on to the log, which cannot be given out before it is whole.
+    private let commitOwner: CommitOwner
+
+    /// The offset that the next record will get (LEO).
+    public var logEndOffset: Offset { commit.queuedEndOffset }
+    /// Readers see everything before this.
+    public var writtenEndOffset: Offset { commit.writtenEndOffset }
+    /// Everything before this is on stable storage.
+    public var syncedEndOffset: Offset { commit.syncedEndOffset }
+    /// The first offset that `read_committed` readers may not see yet (LSO).
+    public var lastStableOffset: Offset {
+        guard let unstable = producers.firstUnstableOffset else { return highWatermark }
+        return max(min(unstable, highWatermark), logStartOffset)
+    }
+    public var segmentCount: Int { segments.count }
+    /// Bytes of record batches in all segments.
+    public var byteCount: Int64 { segments.byteCount }
+    public var latestLeaderEpoch: LeaderEpoch? { leaderEpochs.latest?.epoch }
+    public var path: String { place.path }
+
+    /// Moves the high watermark forward to `offset`, at most to the log's end.
+    public func advanceHighWatermark(to offset: Offset) {
+        let target = min(offset, commit.queuedEndOffset)
+        guard target > highWatermark else { return }
+        highWatermark = target
+        producers.onHighWatermarkUpdated(target)
+    }
+
+    func checkUsable() throws(LogError) {
+        if isClosed { throw .closed(path: place.path) }
+        try directory.checkOnline()
+    }
+
+    // MARK: Appends on their way to the disk
+
+    /// Writes, or sends on its way, what has been appended since the last flush. The lane calls it.
+    func flush() { commit.flush() }
+
+    /// Asks for everything appended so far to be synced; the observer hears of it. Nothing happens before the lane's
+    /// next `flush`.
+    public func requestSync() { commit.requestSync() }
+
+    /// Waits until everything appended so far is on stable storage.
+    public func syncNow() throws(LogError) {
+        try checkUsable()
+        do {
+            commit.requestSync()
+            try commit.drain()
+            if commit.syncedEndOffset < commit.queuedEndOffset {
+                commit.requestSync()
+                try commit.drain()
+            }
+        } catch {
+            throw directory.writeFailed(error)
+        }
+    }
+
+    fileprivate func commitFailed(_ error: IOError) {
+        let reason = directory.writeFailed(error)
+        let lostFrom = commit.writtenEndOffset
+        logger.log(
+            .error, "appends lost", [
+                LogField("partition", partition), LogField("fromOffset", lostFrom), LogField("reason", error),
+            ])
+        if directory.failure == nil {
+            // A full disk: what did not reach the file is taken back, the log goes on when there is room.
+            try? cutBack(to: lostFrom)
+        }
+        observer?.logLostAppends(self, from: lostFrom, because: reason)
+    }
+
+    /// The group commit's owner, weak so that a log can be let go.
+    private final class CommitOwner: GroupCommitOwner {
+        weak var log: PartitionLog?
+
+        func groupCommitAdvanced() {
+            guard let log else { return }
+            log.observer?.logAdvanced(log)
+        }
+
+        func groupCommitFailed(_ error: IOError) { log?.commitFailed(error) }
+
+        func groupCommitNeedsFlush() {
+            guard let log else { return }
+            log.lane.noteDirty(log)
+        }
+    }
+}
+
+/// Bytes that are no valid batch where one must be, left in place and reported.
+public struct LogDamage: Sendable, Equatable {
+    public let path: String
+    public let position: Int64
+    public let reason: String
+}
+
+/// Where recent reads ended. A few entries serve a few sequential readers of one log.
+struct ReadPositions {
+    private var entries: InlineArray<4, Entry> = InlineArray(repeating: Entry())
+    private var next = 0
+
+    private struct Entry {
+        var segmentBaseOffset = Offset(-1)
+        var offset = Offset(-1)
+        var position: Int64 = 0
+    }
+
+    /// The position of the batch that begins at exactly `offset` in the segment, if a read has just ended there.
+    func position(of offset: Offset, inSegment baseOffset: Offset) -> Int64? {
+        for index in entries.indices
+        where entries[index].offset == offset && entries[index].segmentBaseOffset == baseOffset {
+            return entries[index].position
+        }
+        return nil
+    }
+
+    /// Remembers that a batch with base offset at least `offset` begins at `position`; replaces the entry of the reader
+    /// that came from `previous`, else the oldest.
+    mutating func note(_ offset: Offset, position: Int64, inSegment baseOffset: Offset, after previous: Offset) {
+        var slot = next
+        for index in entries.indices
+        where entries[index].offset == previous && entries[index].segmentBaseOffset == baseOffset {
+            slot = index
+        }
+        if slot == next { next = (next + 1) % entries.count }
+        entries[slot] = Entry(segmentBaseOffset: baseOffset, offset: offset, position: position)
+    }
+
+    /// Truncation and compaction move bytes.
+    mutating func removeAll() { entries = InlineArray(repeating: Entry()) }
+}
