@@ -1,6 +1,7 @@
 import Base
 import Foundation
 import RecordFormat
+import SimulationKit
 import SystemIO
 import Testing
 
@@ -82,6 +83,18 @@ struct TestVolume: Sendable, CustomTestStringConvertible {
         return TestVolume(
             fileSystem: PosixFileSystem(), directory: directory.path, testDescription: "real",
             owner: directory)
+    }
+
+    static func simulated(seed: UInt64) throws -> TestVolume {
+        let fileSystem = SimulatedDisk(seed: seed).mount()
+        try fileSystem.createDirectory("/data")
+        return TestVolume(
+            fileSystem: fileSystem, directory: "/data", testDescription: "simulated", owner: fileSystem.disk)
+    }
+
+    /// The one or the other.
+    static func either(seed: UInt64) throws -> TestVolume {
+        seed.isMultiple(of: 2) ? try real() : try simulated(seed: seed)
     }
 
     init(fileSystem: any FileSystem, directory: String, testDescription: String, owner: (any Sendable)? = nil)

@@ -37,7 +37,9 @@ struct OffsetIndexTests {
     static let base = Offset(1_000)
     let volume: TestVolume
 
-    init() throws { volume = try TestVolume.real() }
+    init() throws { self.init(try TestVolume.real()) }
+
+    private init(_ volume: TestVolume) { self.volume = volume }
 
     private func create(_ maximumByteCount: Int = 10 << 20) throws -> OffsetIndex {
         try OffsetIndex.create(
@@ -81,6 +83,10 @@ struct OffsetIndexTests {
 
     @Test("random operations do as an array does", arguments: 0..<40 as Range<UInt64>)
     func randomOperations(seed: UInt64) throws {
+        try OffsetIndexTests(TestVolume.either(seed: seed)).runRandomOperations(seed)
+    }
+
+    private func runRandomOperations(_ seed: UInt64) throws {
         var generator = SeededGenerator(seed: seed)
         let maximumCount = [3, 600, 5_000][Int(seed % 3)]
         var model = OffsetIndexModel(baseOffset: Self.base.rawValue, maximumCount: maximumCount)
@@ -212,7 +218,8 @@ struct OffsetIndexTests {
     @Test("an index that Kafka left preallocated is refused by the checks rather than read as entries")
     func preallocated() throws {
         try volume.write(
-            bigEndianBytes(Int32(5)) + bigEndianBytes(Int32(77)) + [UInt8](repeating: 0, count: 4088), "i.index")
+            bigEndianBytes(Int32(5)) + bigEndianBytes(Int32(77)) + [UInt8](repeating: 0, count: 4088),
+            "i.index")
         #expect(try openSealed().damage(logByteCount: 100) != nil)
         #expect(try openForAppend().damage(logByteCount: 100) != nil)
     }

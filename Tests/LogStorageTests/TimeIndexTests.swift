@@ -35,7 +35,9 @@ struct TimeIndexTests {
     static let base = Offset(1_000)
     let volume: TestVolume
 
-    init() throws { volume = try TestVolume.real() }
+    init() throws { self.init(try TestVolume.real()) }
+
+    private init(_ volume: TestVolume) { self.volume = volume }
 
     private func create(_ maximumByteCount: Int = 10 << 20) throws -> TimeIndex {
         try TimeIndex.create(
@@ -58,6 +60,10 @@ struct TimeIndexTests {
 
     @Test("random operations do as an array does", arguments: 0..<40 as Range<UInt64>)
     func randomOperations(seed: UInt64) throws {
+        try TimeIndexTests(TestVolume.either(seed: seed)).runRandomOperations(seed)
+    }
+
+    private func runRandomOperations(_ seed: UInt64) throws {
         var generator = SeededGenerator(seed: seed)
         let maximumCount = [4, 400, 3_000][Int(seed % 3)]
         var model = TimeIndexModel(baseOffset: Self.base.rawValue, maximumCount: maximumCount)

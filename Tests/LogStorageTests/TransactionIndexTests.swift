@@ -22,7 +22,9 @@ struct TransactionIndexTests {
     static let base = Offset(1_000)
     let volume: TestVolume
 
-    init() throws { volume = try TestVolume.real() }
+    init() throws { self.init(try TestVolume.real()) }
+
+    private init(_ volume: TestVolume) { self.volume = volume }
 
     private var path: String { volume.path("i.txnindex") }
 
@@ -61,7 +63,8 @@ struct TransactionIndexTests {
         try index.append(transaction(7, 990, 1_010, stable: 1_005))
         try index.seal()
         let expected =
-            bigEndianBytes(Int16(0)) + bigEndianBytes(Int64(7)) + bigEndianBytes(Int64(990)) + bigEndianBytes(Int64(1_010))
+            bigEndianBytes(Int16(0)) + bigEndianBytes(Int64(7)) + bigEndianBytes(Int64(990))
+            + bigEndianBytes(Int64(1_010))
             + bigEndianBytes(Int64(1_005))
         #expect(try volume.bytes("i.txnindex") == expected)
     }
@@ -85,6 +88,10 @@ struct TransactionIndexTests {
 
     @Test("random transactions are found as Kafka finds them", arguments: 0..<40 as Range<UInt64>)
     func randomOperations(seed: UInt64) throws {
+        try TransactionIndexTests(TestVolume.either(seed: seed)).runRandomOperations(seed)
+    }
+
+    private func runRandomOperations(_ seed: UInt64) throws {
         var generator = SeededGenerator(seed: seed)
         var index = try create()
         var model: [AbortedTransaction] = []
@@ -162,7 +169,8 @@ struct TransactionIndexTests {
     func damage() throws {
         func damage(_ entries: [(Int16, Int64, Int64)], extra: Int = 0) throws -> String? {
             let bytes = entries.flatMap { version, first, last in
-                bigEndianBytes(version) + bigEndianBytes(Int64(1)) + bigEndianBytes(first) + bigEndianBytes(last)
+                bigEndianBytes(version) + bigEndianBytes(Int64(1)) + bigEndianBytes(first)
+                    + bigEndianBytes(last)
                     + bigEndianBytes(last + 1)
             }
             try volume.write(bytes + [UInt8](repeating: 0, count: extra), "i.txnindex")

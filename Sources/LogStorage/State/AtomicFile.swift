@@ -6,21 +6,34 @@ public enum AtomicFile {
     /// an error or a crash at any moment there is the old content or the new one, never a mixture, and
     /// perhaps a file `.tmp`.
     ///
+    /// It may be tried again after an error, unless a sync failed: then nothing more is known about the
+    /// directory.
+    ///
     /// Writes to one path may not overlap.
     public static func replace(
         _ path: String, with bytes: [UInt8], _ fileSystem: any FileSystem
     ) throws(StateFileError) {
         do throws(IOError) {
             let temporary = path + LogLayout.temporarySuffix
-            let file = try fileSystem.open(temporary, .createOrOpen)
-            // A write that did not finish may have left more than we are about to write.
-            try file.truncate(to: 0)
+            let file = try createAnew(temporary, fileSystem)
             if !bytes.isEmpty { try file.write([BufferSlice(IOBuffer(copying: bytes))], at: 0) }
             try file.sync(.full)
             try fileSystem.rename(temporary, to: path)
             try fileSystem.syncDirectory(LogLayout.parent(of: path))
         } catch {
             throw .io(error)
+        }
+    }
+
+    /// A new file even where a replacement that did not finish left one: it may have failed to sync, and what
+    /// the kernel thinks of its pages is not known.
+    private static func createAnew(_ path: String, _ fileSystem: any FileSystem) throws(IOError) -> any File {
+        do throws(IOError) {
+            return try fileSystem.open(path, .createNew)
+        } catch {
+            guard error.errno == .alreadyExists else { throw error }
+            try fileSystem.remove(path)
+            return try fileSystem.open(path, .createNew)
         }
     }
 
