@@ -44,7 +44,8 @@ public final class OperationTrace: Sendable {
         }
     }
 
-    func note(_ event: String, detail: String = "") {
+    /// Takes down something that no operation did: what a test wants to see between its operations.
+    public func note(_ event: String, detail: String = "") {
         record(Entry(operation: nil, subject: event, position: 0, byteCount: 0, detail: detail, errno: nil))
     }
 
