@@ -1,7 +1,7 @@
 public import Base
 
-/// How much of what was not synced survives a loss of power. The two halves are independent of each other, as the
-/// data and the metadata of a file system are.
+/// How much of what was not synced survives a loss of power. The two halves are independent of each other, as
+/// the data and the metadata of a file system are.
 public struct CrashMode: Hashable, Sendable, CustomStringConvertible {
     /// What becomes of the unsynced sectors of a file.
     public enum Data: String, CaseIterable, Sendable {
@@ -46,7 +46,9 @@ public struct CrashMode: Hashable, Sendable, CustomStringConvertible {
         return CrashMode(data: data, directories: directories)
     }
 
-    public var description: String { "data=\(data?.rawValue ?? "perFile") directories=\(directories.rawValue)" }
+    public var description: String {
+        "data=\(data?.rawValue ?? "perFile") directories=\(directories.rawValue)"
+    }
 }
 
 /// What a crash did.

@@ -31,13 +31,14 @@ public struct DiskFault: Hashable, Sendable {
     }
 
     public enum Effect: Hashable, Sendable {
-        /// The operation fails. Of a write any part may have been written; what a failed sync should have carried is
-        /// lost to all later syncs; anything else has no effect.
+        /// The operation fails. Of a write any part may have been written; what a failed sync should have
+        /// carried is lost to all later syncs; anything else has no effect.
         case fail(Errno)
-        /// A write takes fewer bytes than it was given, at least one. Seen by append queues, which continue it; the
-        /// synchronous `File.write` continues it itself.
+        /// A write takes fewer bytes than it was given, at least one. Seen by append queues, which continue
+        /// it; the synchronous `File.write` continues it itself.
         case shortWrite
-        /// The power goes in the middle of the operation. It and all after it fail, until `SimulatedDisk.crash`.
+        /// The power goes in the middle of the operation. It and all after it fail, until
+        /// `SimulatedDisk.crash`.
         case losePower
         /// The operation takes this much longer, in virtual time.
         case delay(nanoseconds: UInt64)
@@ -69,8 +70,8 @@ public struct DiskFault: Hashable, Sendable {
 /// All that is to go wrong on a simulated disk, and how long things take on it.
 public struct DiskFaultPlan: Hashable, Sendable {
     public var faults: [DiskFault]
-    /// In how many of 1024 operations that change something the kernel writes some of what is unsynced back by
-    /// itself, so that older versions of bytes and names may be what a crash leaves.
+    /// In how many of 1024 operations that change something the kernel writes some of what is unsynced back
+    /// by itself, so that older versions of bytes and names may be what a crash leaves.
     public var writeBackPer1024: UInt64 = 0
     /// How long an operation takes in virtual time, in nanoseconds; drawn from the range.
     public var latencies: [IOOperation: ClosedRange<UInt64>] = [:]
@@ -80,8 +81,8 @@ public struct DiskFaultPlan: Hashable, Sendable {
     /// Nothing goes wrong.
     public static let none = DiskFaultPlan()
 
-    /// The nth operation (from 1) that changes something fails. With n from 1 to the number of changes that a run
-    /// without faults counts, every write point is failed once.
+    /// The nth operation (from 1) that changes something fails. With n from 1 to the number of changes that a
+    /// run without faults counts, every write point is failed once.
     public static func failing(change n: Int, _ errno: Errno = .inputOutput) -> DiskFaultPlan {
         DiskFaultPlan([DiskFault(changesOnly: true, trigger: .nth(n), effect: .fail(errno))])
     }

@@ -23,8 +23,8 @@ struct FaultInjector {
         changeCount = 0
     }
 
-    /// - Returns: what becomes of the operation, and by how many nanoseconds it is late. Of several faults that strike
-    ///   at once the first wins; delays add up.
+    /// - Returns: what becomes of the operation, and by how many nanoseconds it is late. Of several faults
+    ///   that strike at once the first wins; delays add up.
     mutating func judge(
         _ operation: IOOperation, _ path: String, changes: Bool, _ generator: inout SeededGenerator
     ) -> (Verdict, UInt64) {

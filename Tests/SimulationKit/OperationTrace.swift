@@ -1,8 +1,8 @@
-public import SystemIO
 internal import Synchronization
+public import SystemIO
 
-/// What was done to a simulated disk, one entry for each operation and each event: two runs with one seed give equal
-/// traces, and the trace of a failing seed shows how it came to it.
+/// What was done to a simulated disk, one entry for each operation and each event: two runs with one seed
+/// give equal traces, and the trace of a failing seed shows how it came to it.
 public final class OperationTrace: Sendable {
     public struct Entry: Hashable, Sendable, CustomStringConvertible {
         /// What was asked; nil for something that happened to the disk (a crash).
@@ -40,7 +40,11 @@ public final class OperationTrace: Sendable {
 
     func record(_ entry: Entry) {
         state.withLock { state in
-            if state.entries.count < maximumCount { state.entries.append(entry) } else { state.droppedCount += 1 }
+            if state.entries.count < maximumCount {
+                state.entries.append(entry)
+            } else {
+                state.droppedCount += 1
+            }
         }
     }
 

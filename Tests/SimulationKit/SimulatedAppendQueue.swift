@@ -1,17 +1,19 @@
 internal import Base
 public import SystemIO
 
-/// An append queue on a simulated disk. Requests in flight are carried out one at a time, each at a moment of virtual
-/// time that is drawn when it is submitted, so that writes and syncs overtake each other as far as the contract allows:
-/// only the sync of a write follows that write. A sync covers what was in the file when it was asked for and nothing
-/// more. Owned by one thread.
+/// An append queue on a simulated disk. Requests in flight are carried out one at a time, each at a moment of
+/// virtual time that is drawn when it is submitted, so that writes and syncs overtake each other as far as
+/// the contract allows: only the sync of a write follows that write. A sync covers what was in the file when
+/// it was asked for and nothing more. Owned by one thread.
 public final class SimulatedAppendQueue: AppendQueue {
     /// How long requests take, in nanoseconds of virtual time.
     public struct Pace: Sendable {
         public var write: ClosedRange<UInt64>
         public var sync: ClosedRange<UInt64>
 
-        public init(write: ClosedRange<UInt64> = 5_000...200_000, sync: ClosedRange<UInt64> = 50_000...2_000_000) {
+        public init(
+            write: ClosedRange<UInt64> = 5_000...200_000, sync: ClosedRange<UInt64> = 50_000...2_000_000
+        ) {
             self.write = write
             self.sync = sync
         }
@@ -51,7 +53,8 @@ public final class SimulatedAppendQueue: AppendQueue {
     public var pendingCount: Int { queued.count + inFlight.count }
 
     public func write(
-        _ slices: [BufferSlice], to file: any File, at position: Int64, thenSync: Bool, _ token: CompletionToken,
+        _ slices: [BufferSlice], to file: any File, at position: Int64, thenSync: Bool,
+        _ token: CompletionToken,
         _ handler: any AppendCompletionHandler
     ) {
         let request = makeRequest(file, token, handler)
@@ -132,8 +135,8 @@ public final class SimulatedAppendQueue: AppendQueue {
         return delivered
     }
 
-    /// Submits, then carries out one stage of one request in flight, drawn without regard to time: any order that the
-    /// contract allows is possible.
+    /// Submits, then carries out one stage of one request in flight, drawn without regard to time: any order
+    /// that the contract allows is possible.
     /// - Returns: false when nothing was in flight.
     @discardableResult
     public func step() -> Bool {
@@ -152,7 +155,9 @@ public final class SimulatedAppendQueue: AppendQueue {
     /// The request that is due first; of those due together the one that was asked for first.
     private func nextIndex() -> Int? {
         inFlight.indices.min {
-            (inFlight[$0].dueNanoseconds, inFlight[$0].number) < (inFlight[$1].dueNanoseconds, inFlight[$1].number)
+            (inFlight[$0].dueNanoseconds, inFlight[$0].number) < (
+                inFlight[$1].dueNanoseconds, inFlight[$1].number
+            )
         }
     }
 
@@ -174,7 +179,8 @@ public final class SimulatedAppendQueue: AppendQueue {
     private func advanceWrite(_ request: Request, at index: Int, thenSync: Bool) -> Bool {
         invariant(
             Self.fingerprint(request.slices) == request.fingerprint,
-            "a buffer was changed while its write to \(request.file.path) at \(request.position) was in flight")
+            "a buffer was changed while its write to \(request.file.path) at \(request.position) was in flight"
+        )
         let (written, failure) = carryOutWrite(request)
         if failure == nil && written < request.slices.byteCount {
             request.advance(by: written)
@@ -216,7 +222,8 @@ public final class SimulatedAppendQueue: AppendQueue {
             defer { request.snapshot = nil }
             do throws(IOError) {
                 try disk.perform(
-                    .sync, file.path, process, changes: true, detail: "queued", takesTime: false, cutShort: failed
+                    .sync, file.path, process, changes: true, detail: "queued", takesTime: false,
+                    cutShort: failed
                 ) { (_) throws(Refusal) in
                     disk.accounting(file.inode) { request.makeDurable() }
                 }
@@ -232,8 +239,8 @@ public final class SimulatedAppendQueue: AppendQueue {
         request.handler.appendQueue(completed: event, request.token, failure: failure)
     }
 
-    /// The process ends: what is in flight may have been carried out in part, what was not submitted has not. The
-    /// events that are still polled are failures. Called under the disk's lock.
+    /// The process ends: what is in flight may have been carried out in part, what was not submitted has not.
+    /// The events that are still polled are failures. Called under the disk's lock.
     func carryOutInPart(_ generator: inout SeededGenerator) {
         for request in inFlight.shuffled(using: &generator) {
             guard case .writing = request.stage else { continue }
@@ -275,7 +282,10 @@ final class AppendRequest {
     var own: [(position: Int, bytes: [UInt8], sequence: UInt64)] = []
     var writtenSequence: UInt64 = 0
 
-    init(_ number: UInt64, _ file: SimulatedFile, _ token: CompletionToken, _ handler: any AppendCompletionHandler) {
+    init(
+        _ number: UInt64, _ file: SimulatedFile, _ token: CompletionToken,
+        _ handler: any AppendCompletionHandler
+    ) {
         self.number = number
         self.file = file
         self.token = token

@@ -14,7 +14,9 @@ public final class SimulatedClock: TimeSource {
     /// - Parameters:
     ///   - monotonicNanoseconds: where the monotonic clock starts.
     ///   - wallClockMilliseconds: where the wall clock starts, in milliseconds since the Unix epoch.
-    public init(monotonicNanoseconds: UInt64 = 1_000_000_000, wallClockMilliseconds: Int64 = 1_750_000_000_000) {
+    public init(
+        monotonicNanoseconds: UInt64 = 1_000_000_000, wallClockMilliseconds: Int64 = 1_750_000_000_000
+    ) {
         times = Mutex(
             Times(
                 monotonicNanoseconds: monotonicNanoseconds,
@@ -37,7 +39,8 @@ public final class SimulatedClock: TimeSource {
 
     /// Lets time pass on both clocks.
     public func advance(milliseconds: Int64) {
-        invariant(milliseconds >= 0, "time cannot pass backwards: \(milliseconds) ms; jump the wall clock instead")
+        invariant(
+            milliseconds >= 0, "time cannot pass backwards: \(milliseconds) ms; jump the wall clock instead")
         advance(nanoseconds: UInt64(milliseconds * Self.nanosecondsPerMillisecond))
     }
 
@@ -47,7 +50,8 @@ public final class SimulatedClock: TimeSource {
         if moment > now { advance(nanoseconds: moment - now) }
     }
 
-    /// Sets the wall clock, forwards or backwards, as an operator or NTP would; the monotonic clock goes on as it was.
+    /// Sets the wall clock, forwards or backwards, as an operator or NTP would; the monotonic clock goes on
+    /// as it was.
     public func setWallClock(milliseconds: Int64) {
         times.withLock { $0.wallNanoseconds = milliseconds * Self.nanosecondsPerMillisecond }
     }

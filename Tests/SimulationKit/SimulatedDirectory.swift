@@ -1,5 +1,5 @@
-// Names. A directory has two tables: what processes see, and what survives a crash. Every creation, rename and
-// removal is an entry of the volume's journal until the directory is synced.
+// Names. A directory has two tables: what processes see, and what survives a crash. Every creation, rename
+// and removal is an entry of the volume's journal until the directory is synced.
 
 internal import Base
 
@@ -72,7 +72,8 @@ struct DirectoryJournal {
         var chosen = [Bool](repeating: false, count: changes.count)
         for index in changes.indices.reversed() {
             let change = changes[index]
-            guard change.concerns(directory) || change.touches.contains(where: { wanted.contains($0.key) }) else {
+            guard change.concerns(directory) || change.touches.contains(where: { wanted.contains($0.key) })
+            else {
                 continue
             }
             chosen[index] = true
@@ -94,10 +95,13 @@ struct DirectoryJournal {
 
     /// A sync of the directory failed: no later one carries the changes that it should have carried.
     mutating func abandon(_ directory: SimulatedDirectory) {
-        for index in changes.indices where changes[index].concerns(directory) { changes[index].isAbandoned = true }
+        for index in changes.indices where changes[index].concerns(directory) {
+            changes[index].isAbandoned = true
+        }
     }
 
-    /// The file system writes its journal by itself: the first changes become durable though nobody was promised so.
+    /// The file system writes its journal by itself: the first changes become durable though nobody was
+    /// promised so.
     mutating func writeBack(_ count: Int) {
         for change in changes.prefix(count) { change.makeDurable() }
         changes.removeFirst(min(count, changes.count))

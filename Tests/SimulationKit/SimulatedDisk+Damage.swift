@@ -4,8 +4,8 @@ public import Base
 internal import SystemIO
 
 extension SimulatedDisk {
-    /// Flips bits of a file on the disk and in the page cache, as bit rot found by the next read would show. Undone by
-    /// `liftDamage` wherever the file is not written before.
+    /// Flips bits of a file on the disk and in the page cache, as bit rot found by the next read would show.
+    /// Undone by `liftDamage` wherever the file is not written before.
     ///
     /// - Parameter mask: which bits to flip, byte by byte from `position` on; must lie within the file.
     public func flipBits(of path: String, at position: Int, mask: [UInt8]) {
@@ -32,8 +32,8 @@ extension SimulatedDisk {
         }
     }
 
-    /// Reads of the range fail with `inputOutput`, and so does a new mapping over it, until it is written or the damage
-    /// is lifted. Mappings that exist go on as they are.
+    /// Reads of the range fail with `inputOutput`, and so does a new mapping over it, until it is written or
+    /// the damage is lifted. Mappings that exist go on as they are.
     public func makeUnreadable(_ path: String, _ range: Range<Int>) {
         lock.withLock {
             existingInode(path).makeUnreadable(range)
@@ -49,8 +49,8 @@ extension SimulatedDisk {
         }
     }
 
-    /// Puts a file on the disk that was always there: its bytes, its name and the directories above are durable.
-    /// Replaces what is under the path.
+    /// Puts a file on the disk that was always there: its bytes, its name and the directories above are
+    /// durable. Replaces what is under the path.
     public func plant(_ path: String, _ bytes: [UInt8]) {
         lock.withLock {
             var directory = root
@@ -67,7 +67,8 @@ extension SimulatedDisk {
                 directory.syncedEntries[part] = .directory(next)
                 directory = next
             }
-            let inode = SimulatedInode(number: takeNumber(), modifiedMilliseconds: clock.wallClockMilliseconds())
+            let inode = SimulatedInode(
+                number: takeNumber(), modifiedMilliseconds: clock.wallClockMilliseconds())
             inode.isLinked = true
             bytes.withUnsafeBytes { inode.store($0, at: 0, nowMilliseconds: clock.wallClockMilliseconds()) }
             inode.apply(inode.snapshot())
@@ -86,8 +87,8 @@ extension SimulatedDisk {
         }
     }
 
-    /// What is left of the file's content, whatever its name is then, when a crash loses all that it may lose; nil when
-    /// there is no such file now.
+    /// What is left of the file's content, whatever its name is then, when a crash loses all that it may
+    /// lose; nil when there is no such file now.
     public func syncedBytes(_ path: String) -> [UInt8]? {
         lock.withLock {
             guard case .file(let inode) = node(path) else { return nil }
@@ -95,8 +96,8 @@ extension SimulatedDisk {
         }
     }
 
-    /// What the syncs of a file have cost so far: pages that were compared because a mapping covers them, and pages that
-    /// were carried to the synced layer. Nil when there is no such file.
+    /// What the syncs of a file have cost so far: pages that were compared because a mapping covers them, and
+    /// pages that were carried to the synced layer. Nil when there is no such file.
     public func syncCost(of path: String) -> (comparedPages: Int, carriedPages: Int)? {
         lock.withLock {
             guard case .file(let inode) = node(path) else { return nil }
@@ -122,7 +123,9 @@ extension SimulatedDisk {
     }
 
     private func existingInode(_ path: String) -> SimulatedInode {
-        guard case .file(let inode) = node(path) else { invariantFailed("there is no file \(path) to damage") }
+        guard case .file(let inode) = node(path) else {
+            invariantFailed("there is no file \(path) to damage")
+        }
         return inode
     }
 }

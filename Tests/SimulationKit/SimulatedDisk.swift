@@ -1,9 +1,9 @@
 public import Base
 public import SystemIO
 
-/// A disk in memory that outlives the simulated processes that mount it. What they write is in the page cache until
-/// it is synced; a crash loses or keeps the rest by chance; faults come by plan. All of it is a function of seeds and
-/// of the order of calls.
+/// A disk in memory that outlives the simulated processes that mount it. What they write is in the page cache
+/// until it is synced; a crash loses or keeps the rest by chance; faults come by plan. All of it is a
+/// function of seeds and of the order of calls.
 ///
 /// ```
 /// let disk = SimulatedDisk(seed: seed)
@@ -13,8 +13,8 @@ public import SystemIO
 /// let next = disk.mount()                  // what survived
 /// ```
 ///
-/// Stricter than Linux on purpose: a sync of a file does not make its name durable, a sync of a directory makes the
-/// names in it durable but not its own name in the directory above.
+/// Stricter than Linux on purpose: a sync of a file does not make its name durable, a sync of a directory
+/// makes the names in it durable but not its own name in the directory above.
 public final class SimulatedDisk: @unchecked Sendable {
     // @unchecked: all that changes is used under `lock`.
 
@@ -60,8 +60,9 @@ public final class SimulatedDisk: @unchecked Sendable {
 
     // MARK: - Ends of processes
 
-    /// The power goes and comes back: every process is dead, every operation on what it held throws, and what was
-    /// not synced survives or not as `mode` says (nil: drawn). Requests in flight have been carried out in part.
+    /// The power goes and comes back: every process is dead, every operation on what it held throws, and what
+    /// was not synced survives or not as `mode` says (nil: drawn). Requests in flight have been carried out
+    /// in part.
     @discardableResult
     public func crash(_ generator: inout SeededGenerator, mode: CrashMode? = nil) -> CrashReport {
         lock.withLock {
@@ -80,7 +81,8 @@ public final class SimulatedDisk: @unchecked Sendable {
         }
     }
 
-    /// Every process is killed (SIGKILL); the page cache stays. Requests in flight have been carried out in part.
+    /// Every process is killed (SIGKILL); the page cache stays. Requests in flight have been carried out in
+    /// part.
     public func killProcesses(_ generator: inout SeededGenerator) {
         lock.withLock {
             endProcesses(&generator)
@@ -141,7 +143,8 @@ public final class SimulatedDisk: @unchecked Sendable {
     /// Nothing goes wrong from now on; what is damaged stays so.
     public func liftFaults() { install(.none) }
 
-    /// Operations so far that changed something on the disk or made it durable, counted from the last `install`.
+    /// Operations so far that changed something on the disk or made it durable, counted from the last
+    /// `install`.
     public var changeCount: Int { lock.withLock { injector.changeCount } }
 
     /// Operations of a kind so far, counted from the beginning.
@@ -153,16 +156,19 @@ public final class SimulatedDisk: @unchecked Sendable {
     /// Cuts the power now: every operation throws until `crash`, and nothing more takes effect.
     public func losePower() { lock.withLock { powerIsOff = true } }
 
-    /// Counts an operation, decides by plan what becomes of it, lets its time pass, carries it out and traces it.
+    /// Counts an operation, decides by plan what becomes of it, lets its time pass, carries it out and traces
+    /// it.
     ///
     /// - Parameters:
     ///   - changes: it changes something on the disk or makes it durable.
     ///   - takesTime: false for requests of an append queue, which has waited already.
-    ///   - cutShort: leaves what a failing or interrupted operation leaves behind; nil: a failing operation leaves
+    ///   - cutShort: leaves what a failing or interrupted operation leaves behind; nil: a failing operation
+    ///     leaves
     ///     nothing, an interrupted one all or nothing.
     ///   - body: carries it out; is told whether a write must be short.
     func perform<Result>(
-        _ operation: IOOperation, _ path: String, _ process: Incarnation, changes: Bool, at position: Int64 = 0,
+        _ operation: IOOperation, _ path: String, _ process: Incarnation, changes: Bool,
+        at position: Int64 = 0,
         byteCount: Int64 = 0, detail: String = "", takesTime: Bool = true,
         cutShort: ((_ byPowerLoss: Bool) -> Void)? = nil, _ body: (_ isShort: Bool) throws(Refusal) -> Result
     ) throws(IOError) -> Result {
@@ -188,7 +194,8 @@ public final class SimulatedDisk: @unchecked Sendable {
             let errno: Errno? = if case .failure(let refusal) = outcome { refusal.errno } else { nil }
             trace?.record(
                 OperationTrace.Entry(
-                    operation: operation, subject: path, position: position, byteCount: byteCount, detail: detail,
+                    operation: operation, subject: path, position: position, byteCount: byteCount,
+                    detail: detail,
                     errno: errno))
             return outcome
         }
@@ -250,7 +257,9 @@ public final class SimulatedDisk: @unchecked Sendable {
     func node(_ path: String) -> SimulatedNode? {
         var node = SimulatedNode.directory(root)
         for part in components(path) {
-            guard case .directory(let directory) = node, let next = directory.entries[part] else { return nil }
+            guard case .directory(let directory) = node, let next = directory.entries[part] else {
+                return nil
+            }
             node = next
         }
         return node

@@ -59,7 +59,8 @@ public final class SimulatedFile: File, @unchecked Sendable {
             _ = try? store(slices, at: position, limit: Int.random(in: 0...byteCount, using: &disk.generator))
         }
         return try disk.perform(
-            .write, path, process, changes: true, at: position, byteCount: Int64(byteCount), takesTime: takesTime,
+            .write, path, process, changes: true, at: position, byteCount: Int64(byteCount),
+            takesTime: takesTime,
             cutShort: cutShort
         ) { (isShort) throws(Refusal) -> Int in
             guard canWrite else { throw Refusal(.badDescriptor) }
@@ -94,7 +95,9 @@ public final class SimulatedFile: File, @unchecked Sendable {
     /// How many of `byteCount` bytes the volume has room for.
     private func roomy(_ byteCount: Int, at position: Int) -> Int {
         let range = position..<position + byteCount
-        guard inode.allocated.missingCount(DiskGeometry.pages(range)) > disk.availablePages else { return byteCount }
+        guard inode.allocated.missingCount(DiskGeometry.pages(range)) > disk.availablePages else {
+            return byteCount
+        }
         var end = position
         var free = disk.availablePages
         for page in DiskGeometry.pages(range) {
@@ -107,7 +110,8 @@ public final class SimulatedFile: File, @unchecked Sendable {
     }
 
     public func truncate(to byteCount: Int64) throws(IOError) {
-        try disk.perform(.truncate, path, process, changes: true, byteCount: byteCount) { (_) throws(Refusal) in
+        try disk.perform(.truncate, path, process, changes: true, byteCount: byteCount) {
+            (_) throws(Refusal) in
             guard canWrite else { throw Refusal(.badDescriptor) }
             guard byteCount >= 0 else { throw Refusal(.invalidArgument) }
             guard byteCount <= Int64(DiskGeometry.maximumFileByteCount) else { throw Refusal(.fileTooLarge) }
@@ -124,7 +128,9 @@ public final class SimulatedFile: File, @unchecked Sendable {
             guard canWrite else { throw Refusal(.badDescriptor) }
             guard range.lowerBound >= 0 else { throw Refusal(.invalidArgument) }
             if range.isEmpty { return }
-            guard range.upperBound <= Int64(DiskGeometry.maximumFileByteCount) else { throw Refusal(.fileTooLarge) }
+            guard range.upperBound <= Int64(DiskGeometry.maximumFileByteCount) else {
+                throw Refusal(.fileTooLarge)
+            }
             let range = Int(range.lowerBound)..<Int(range.upperBound)
             guard inode.allocated.missingCount(DiskGeometry.pages(range)) <= disk.availablePages else {
                 throw Refusal(.noSpace)
@@ -151,7 +157,8 @@ public final class SimulatedFile: File, @unchecked Sendable {
         ) { (_) throws(Refusal) -> MappedRegion in
             guard byteCount >= 0, byteCount <= inode.writtenByteCount else { throw Refusal(.invalidArgument) }
             if access == .readWrite && !canWrite { throw Refusal(.accessDenied) }
-            // The kernel would raise a signal at the first touch; a simulation cannot, so it refuses the mapping.
+            // The kernel would raise a signal at the first touch; a simulation cannot, so it refuses the
+            // mapping.
             if inode.isUnreadable(0..<byteCount) { throw Refusal(.inputOutput) }
             let owner = SimulatedMapping(self, byteCount: byteCount, access)
             return MappedRegion(base: owner.memory.base, byteCount: byteCount, owner: owner)
@@ -237,7 +244,8 @@ extension [BufferSlice] {
             let dropped = Swift.min(left, slice.byteCount)
             left -= dropped
             if dropped < slice.byteCount {
-                rest.append(BufferSlice(slice.buffer, slice.range.lowerBound + dropped..<slice.range.upperBound))
+                rest.append(
+                    BufferSlice(slice.buffer, slice.range.lowerBound + dropped..<slice.range.upperBound))
             }
         }
         return rest

@@ -1,8 +1,8 @@
 internal import Base
 public import SystemIO
 
-/// A mount of a simulated disk by one process: paths begin at the disk's root. Dead after `SimulatedDisk.crash` or
-/// `killProcesses`: every operation then throws `inputOutput`.
+/// A mount of a simulated disk by one process: paths begin at the disk's root. Dead after
+/// `SimulatedDisk.crash` or `killProcesses`: every operation then throws `inputOutput`.
 public final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
     // @unchecked: what changes belongs to the disk and is used under its lock.
 
@@ -23,7 +23,8 @@ public final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
         return try disk.perform(.open, path, process, changes: creates, detail: "\(mode)") {
             (_) throws(Refusal) -> SimulatedFile in
             let inode = try findOrCreate(path, mode)
-            return SimulatedFile(disk: disk, process: process, inode: inode, path: path, canWrite: mode != .read)
+            return SimulatedFile(
+                disk: disk, process: process, inode: inode, path: path, canWrite: mode != .read)
         }
     }
 
@@ -88,7 +89,8 @@ public final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
     }
 
     public func rename(_ source: String, to target: String) throws(IOError) {
-        try disk.perform(.rename, source, process, changes: true, detail: "to \(target)") { (_) throws(Refusal) in
+        try disk.perform(.rename, source, process, changes: true, detail: "to \(target)") {
+            (_) throws(Refusal) in
             let (sourceDirectory, sourceName) = try disk.parent(source)
             let (targetDirectory, targetName) = try disk.parent(target)
             guard let node = sourceDirectory.entries[sourceName] else { throw Refusal(.noSuchFile) }
@@ -147,7 +149,8 @@ public final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
             guard !byPowerLoss, case .directory(let directory) = disk.node(path) else { return }
             disk.journal.abandon(directory)
         }
-        try disk.perform(.syncDirectory, path, process, changes: true, cutShort: failed) { (_) throws(Refusal) in
+        try disk.perform(.syncDirectory, path, process, changes: true, cutShort: failed) {
+            (_) throws(Refusal) in
             disk.journal.sync(try disk.directory(path))
         }
     }
@@ -163,7 +166,8 @@ public final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
 
     public func lock(_ path: String) throws(IOError) -> any DirectoryLock {
         let exists = disk.lock.withLock { disk.node(path) != nil }
-        return try disk.perform(.lock, path, process, changes: !exists) { (_) throws(Refusal) -> SimulatedLock in
+        return try disk.perform(.lock, path, process, changes: !exists) {
+            (_) throws(Refusal) -> SimulatedLock in
             let inode = try findOrCreate(path, .createOrOpen)
             if inode.lockHolder?.isAlive ?? false { throw Refusal(.busy) }
             inode.lockHolder = process

@@ -1,11 +1,11 @@
-// What a loss of power leaves of a file: a size that it had since it was last synced, the synced bytes under that
-// size, zeros where it grew, and the unsynced sectors that happened to be written back.
+// What a loss of power leaves of a file: a size that it had since it was last synced, the synced bytes under
+// that size, zeros where it grew, and the unsynced sectors that happened to be written back.
 
 internal import Base
 
 extension SimulatedInode {
-    /// Decides what survives and makes it the content of both layers. Nothing that was synced is lost; no byte is
-    /// made up but zeros.
+    /// Decides what survives and makes it the content of both layers. Nothing that was synced is lost; no
+    /// byte is made up but zeros.
     func losePower(_ mode: CrashMode.Data, _ generator: inout SeededGenerator, _ report: inout CrashReport) {
         noticeMappedStores()
         let sectors = unsyncedSectors()
@@ -37,8 +37,8 @@ extension SimulatedInode {
         written = fresh
     }
 
-    /// Makes the written layer equal to the synced one, in new memory if a mapping of a dead process still shows the
-    /// old.
+    /// Makes the written layer equal to the synced one, in new memory if a mapping of a dead process still
+    /// shows the old.
     private func rereadPageCache(changedPages: [Int], from cut: Int, to reach: Int) {
         if isKnownUniquelyReferenced(&written) {
             written.forbid(0..<0)
@@ -63,7 +63,8 @@ extension SimulatedInode {
         forgetMappings()
         openCount = 0
         sequence += 1
-        // Snapshots that were on their way when the power went are from before: they must not be applied any more.
+        // Snapshots that were on their way when the power went are from before: they must not be applied any
+        // more.
         appliedSequence = sequence
         let firstGone = (writtenByteCount + DiskGeometry.pageByteCount - 1) / DiskGeometry.pageByteCount
         allocated.removeAll(from: firstGone)
@@ -124,12 +125,15 @@ extension SimulatedInode {
     ) -> (byteCount: Int, lowest: Int) {
         if mode == .loseAll || sizeChanges.isEmpty { return (syncedByteCount, syncedByteCount) }
         if mode == .keepAll { return (writtenByteCount, lowestByteCount) }
-        let moment = generator.chance(1, in: 2)
+        let moment =
+            generator.chance(1, in: 2)
             ? sizeChanges.count : Int.random(in: 0...sizeChanges.count, using: &generator)
         let sizes = [syncedByteCount] + sizeChanges[..<moment].map(\.byteCount)
         let lowest = sizes.min() ?? syncedByteCount
         let last = sizes[sizes.count - 1]
-        guard moment > 0, last > sizes[sizes.count - 2], generator.chance(1, in: 2) else { return (last, lowest) }
+        guard moment > 0, last > sizes[sizes.count - 2], generator.chance(1, in: 2) else {
+            return (last, lowest)
+        }
         // It grew in steps that are not remembered one by one: any page boundary may have been such a step.
         let from = sizes[sizes.count - 2]
         let step = Int.random(in: from...last, using: &generator)

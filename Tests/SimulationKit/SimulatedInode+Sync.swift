@@ -1,6 +1,6 @@
-// How bytes get from the written to the synced layer: a snapshot of what is dirty is taken when a sync is asked for
-// and applied when it is done. What is written in between is not in it, even on the same page, so that nothing is
-// durable that was not promised (but by a crash or by write-back, which both may keep more).
+// How bytes get from the written to the synced layer: a snapshot of what is dirty is taken when a sync is
+// asked for and applied when it is done. What is written in between is not in it, even on the same page, so
+// that nothing is durable that was not promised (but by a crash or by write-back, which both may keep more).
 
 /// What a sync that was asked for at some moment makes durable.
 final class SyncSnapshot {
@@ -42,12 +42,16 @@ extension SimulatedInode {
     /// The sync succeeded: what the snapshot holds survives from now on.
     func apply(_ snapshot: SyncSnapshot) {
         guard snapshot.sequence > appliedSequence else { return }
-        if snapshot.lowestByteCount < syncedByteCount { synced.zero(snapshot.lowestByteCount..<syncedByteCount) }
+        if snapshot.lowestByteCount < syncedByteCount {
+            synced.zero(snapshot.lowestByteCount..<syncedByteCount)
+        }
         snapshot.bytes.withUnsafeBytes { bytes in
             for (index, entry) in snapshot.pages.enumerated() {
                 if let lost = abandoned[entry.page], entry.sequence <= lost.sequence { continue }
                 let page = DiskGeometry.bytes(ofPage: index)
-                synced.store(UnsafeRawBufferPointer(rebasing: bytes[page]), at: entry.page * DiskGeometry.pageByteCount)
+                synced.store(
+                    UnsafeRawBufferPointer(rebasing: bytes[page]), at: entry.page * DiskGeometry.pageByteCount
+                )
                 carriedPages += 1
                 if let last = dirty[entry.page], last <= snapshot.sequence { dirty[entry.page] = nil }
             }
@@ -59,8 +63,8 @@ extension SimulatedInode {
         for patch in patches { lay(patch) }
     }
 
-    /// These bytes, written at `sequence`, survive from now on: a write followed by its own sync, or the pages of a
-    /// mapping's sync.
+    /// These bytes, written at `sequence`, survive from now on: a write followed by its own sync, or the
+    /// pages of a mapping's sync.
     func makeDurable(_ bytes: UnsafeRawBufferPointer, at position: Int, writtenAt sequence: UInt64) {
         guard sequence > appliedSequence, !bytes.isEmpty else { return }
         let patch = DurablePatch(position: position, bytes: Array(bytes), sequence: sequence)

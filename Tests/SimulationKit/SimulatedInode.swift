@@ -4,9 +4,10 @@
 //   synced    what certainly survives a crash
 //   damage    bytes of both that decayed; remembered, so that it can be lifted again
 //
-// Between the first two stand the *dirty* pages (written since they were last synced) and the *abandoned* ones (a
-// sync of them failed: the kernel takes them for clean, no later sync carries them, and nobody knows whether they
-// reached the disk). A crash decides for each of their sectors. See SimulatedInode+Sync and +Crash.
+// Between the first two stand the *dirty* pages (written since they were last synced) and the *abandoned*
+// ones (a sync of them failed: the kernel takes them for clean, no later sync carries them, and nobody knows
+// whether they reached the disk). A crash decides for each of their sectors. See SimulatedInode+Sync and
+// +Crash.
 
 internal import Base
 
@@ -26,7 +27,8 @@ final class SimulatedInode {
     var dirty: [Int: UInt64] = [:]
     /// Lost to a failed sync.
     var abandoned: [Int: AbandonedPage] = [:]
-    /// The sizes that the file went through since it was last synced, merged where it only grew or only shrank.
+    /// The sizes that the file went through since it was last synced, merged where it only grew or only
+    /// shrank.
     var sizeChanges: [SizeChange] = []
     /// Snapshots on their way to the disk.
     var outstandingSnapshots = 0
@@ -41,7 +43,8 @@ final class SimulatedInode {
     /// Mappings of any kind, and how far the furthest of them reaches.
     var mappings = 0
     var furthestMapping = 0
-    /// Pages that a sync compared with the synced layer, and pages that it carried there: what syncs have cost.
+    /// Pages that a sync compared with the synced layer, and pages that it carried there: what syncs have
+    /// cost.
     var comparedPages = 0
     var carriedPages = 0
     var openCount = 0
@@ -135,7 +138,8 @@ final class SimulatedInode {
     private func changeSize(to byteCount: Int) {
         let grows = byteCount > writtenByteCount
         if let last = sizeChanges.last {
-            let before = sizeChanges.count > 1 ? sizeChanges[sizeChanges.count - 2].byteCount : syncedByteCount
+            let before =
+                sizeChanges.count > 1 ? sizeChanges[sizeChanges.count - 2].byteCount : syncedByteCount
             if (last.byteCount > before) == grows { sizeChanges.removeLast() }
         }
         sizeChanges.append(SizeChange(sequence: sequence, byteCount: byteCount))
@@ -174,8 +178,8 @@ final class SimulatedInode {
         written.zero(writtenByteCount..<min(pageEnd, byteCount))
     }
 
-    /// Finds by comparison which pages were stored to through mappings and marks them dirty. Costs a comparison for
-    /// each page that a mapping covers and that has memory behind it.
+    /// Finds by comparison which pages were stored to through mappings and marks them dirty. Costs a
+    /// comparison for each page that a mapping covers and that has memory behind it.
     func noticeMappedStores() {
         guard mappedByteCount > 0 else { return }
         let covered = 0..<min(mappedByteCount, writtenByteCount)

@@ -1,8 +1,9 @@
-// Memory whose address never changes while the file in it grows, so that a mapping can be the file's very bytes.
+// Memory whose address never changes while the file in it grows, so that a mapping can be the file's very
+// bytes.
 //
-// Glibc is imported here, and only here in this module, because only mmap hands out address space without memory
-// behind it: a range of 2 GiB is reserved for every layer of every file, and a page costs something when it is
-// first stored to. Reservations are pooled, since a simulation opens millions of small files.
+// Glibc is imported here, and only here in this module, because only mmap hands out address space without
+// memory behind it: a range of 2 GiB is reserved for every layer of every file, and a page costs something
+// when it is first stored to. Reservations are pooled, since a simulation opens millions of small files.
 
 internal import Base
 internal import Glibc
@@ -22,15 +23,16 @@ public enum DiskGeometry {
     /// The pages that a range of bytes lies on.
     static func pages(_ bytes: Range<Int>) -> Range<Int> {
         bytes.isEmpty
-            ? 0..<0 : bytes.lowerBound / pageByteCount..<(bytes.upperBound + pageByteCount - 1) / pageByteCount
+            ? 0..<0
+            : bytes.lowerBound / pageByteCount..<(bytes.upperBound + pageByteCount - 1) / pageByteCount
     }
 
     /// The bytes of a page.
     static func bytes(ofPage page: Int) -> Range<Int> { page * pageByteCount..<(page + 1) * pageByteCount }
 }
 
-/// A reservation of `DiskGeometry.maximumFileByteCount` bytes, all zero in the beginning; returned to the pool with
-/// the last reference. Guarded by the lock of the disk that uses it.
+/// A reservation of `DiskGeometry.maximumFileByteCount` bytes, all zero in the beginning; returned to the
+/// pool with the last reference. Guarded by the lock of the disk that uses it.
 final class StableMemory {
     let base: UnsafeMutableRawPointer
     /// Nothing was ever stored at or after this position.
@@ -84,16 +86,16 @@ final class StableMemory {
         memset(base + last, 0, range.upperBound - last)
     }
 
-    /// The pages of `range` that may hold something other than zeros: all of a short range, of a long one those that
-    /// have memory behind them.
+    /// The pages of `range` that may hold something other than zeros: all of a short range, of a long one
+    /// those that have memory behind them.
     func residentPages(_ range: Range<Int>) -> [Int] {
         let pages = DiskGeometry.pages(range.clamped(to: 0..<touchedByteCount))
         guard pages.count > Self.residencyThreshold else { return Array(pages) }
         return PageMap.residentPages(base, pages)
     }
 
-    /// Makes the pages of exactly this range trap when they are touched, as the kernel does with pages of a mapping that
-    /// the file no longer reaches.
+    /// Makes the pages of exactly this range trap when they are touched, as the kernel does with pages of a
+    /// mapping that the file no longer reaches.
     func forbid(_ range: Range<Int>) {
         let page = DiskGeometry.pageByteCount
         let first = (range.lowerBound + page - 1) / page * page
@@ -125,7 +127,9 @@ private enum PageMap {
         var entries = [UInt64](repeating: 0, count: pages.count)
         let first = Int(bitPattern: base) / DiskGeometry.pageByteCount + pages.lowerBound
         let wanted = entries.count * MemoryLayout<UInt64>.size
-        let got = entries.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, wanted, off_t(first * 8)) }
+        let got = entries.withUnsafeMutableBytes {
+            pread(descriptor, $0.baseAddress, wanted, off_t(first * 8))
+        }
         guard got == wanted else { return Array(pages) }
         return pages.filter { entries[$0 - pages.lowerBound] & presentOrSwapped != 0 }
     }

@@ -78,7 +78,9 @@ struct SimulatedAppendQueueTests {
         }
     }
 
-    @Test("A sync covers what was written before it was asked for, and not what came after, on the same page too")
+    @Test(
+        "A sync covers what was written before it was asked for, and not what came after, on the same page too"
+    )
     func syncIsExact() throws {
         let process = disk.mount()
         let file = try process.makeDurable("/f", [])
@@ -117,7 +119,8 @@ struct SimulatedAppendQueueTests {
         let file = try process.open("/f", .createNew)
         let queue = SimulatedAppendQueue(process, seed: 1)
         for index in 0..<10 {
-            queue.write(pattern(3000), to: file, at: Int64(index) * 3000, thenSync: true, UInt64(index), handler)
+            queue.write(
+                pattern(3000), to: file, at: Int64(index) * 3000, thenSync: true, UInt64(index), handler)
         }
         queue.drain()
         #expect(handler.completions.count == 20)
@@ -148,7 +151,9 @@ struct SimulatedAppendQueueTests {
         #expect(disk.syncedBytes("/f") == [0, 0])
     }
 
-    @Test("A write in flight at a crash was carried out not at all, in part or whole; one not submitted was not")
+    @Test(
+        "A write in flight at a crash was carried out not at all, in part or whole; one not submitted was not"
+    )
     func inFlightAtCrash() throws {
         var counts = Set<Int>()
         for seed in UInt64(0)..<150 {
@@ -164,9 +169,10 @@ struct SimulatedAppendQueueTests {
             let bytes = try disk.mount().readAll("/f")
             #expect(bytes[(4 * 512)...].allSatisfy { $0 == 0 })
             let sectors = (0..<4).map { bytes[$0 * 512] }
-            #expect(sectors.enumerated().allSatisfy { sector in
-                bytes[sector.offset * 512..<(sector.offset + 1) * 512].allSatisfy { $0 == sector.element }
-            })
+            #expect(
+                sectors.enumerated().allSatisfy { sector in
+                    bytes[sector.offset * 512..<(sector.offset + 1) * 512].allSatisfy { $0 == sector.element }
+                })
             counts.insert(sectors.reduce(0) { $0 * 2 + Int($1) })
         }
         #expect(counts.count > 10)
@@ -194,7 +200,9 @@ struct SimulatedAppendQueueTests {
         let file = try process.makeDurable("/f", [])
         let queue = SimulatedAppendQueue(process, seed: 1, pace: .immediate)
         disk.install(.losingPower(atChange: 3))
-        for index in 0..<5 { queue.write([UInt8(index)], to: file, at: Int64(index), thenSync: true, UInt64(index), handler) }
+        for index in 0..<5 {
+            queue.write([UInt8(index)], to: file, at: Int64(index), thenSync: true, UInt64(index), handler)
+        }
         queue.drain()
         #expect(handler.completions.count { $0.failure == nil } == 2)
         #expect(handler.completions.count { $0.failure != nil } == 4)

@@ -76,7 +76,9 @@ struct SimulatedDiskDeterminismTests {
                 let bytes = pattern(Int.random(in: 1...2000, using: &generator), seed: step)
                 switch step % 5 {
                 case 0: try? file.write(bytes, at: Int64(step * 100))
-                case 1: queue.write(bytes, to: file, at: Int64(step * 100), thenSync: step % 2 == 0, step, handler)
+                case 1:
+                    queue.write(
+                        bytes, to: file, at: Int64(step * 100), thenSync: step % 2 == 0, step, handler)
                 case 2: try? process.syncDirectory("/")
                 case 3: queue.poll(waitNanoseconds: 1000)
                 default: queue.step()
@@ -88,7 +90,9 @@ struct SimulatedDiskDeterminismTests {
         return trace.transcript + "\n\(disk.clock.monotonicNanoseconds())"
     }
 
-    @Test("Two runs from one seed do the same, down to the bytes and the time; another seed does something else")
+    @Test(
+        "Two runs from one seed do the same, down to the bytes and the time; another seed does something else"
+    )
     func replay() throws {
         for seed in UInt64(1)...10 {
             let first = try transcript(seed)
@@ -100,6 +104,8 @@ struct SimulatedDiskDeterminismTests {
 
 extension OperationTrace {
     fileprivate func noteContent(_ path: String, _ bytes: [UInt8]) {
-        note("content", detail: "\(path): \(bytes.count) bytes, \(bytes.reduce(UInt64(7)) { $0 &* 31 &+ UInt64($1) })")
+        note(
+            "content",
+            detail: "\(path): \(bytes.count) bytes, \(bytes.reduce(UInt64(7)) { $0 &* 31 &+ UInt64($1) })")
     }
 }

@@ -47,7 +47,9 @@ struct SimulatedDiskCrashTests {
         var overtaken = 0
         for seed in UInt64(0)..<50 {
             let survivors = try survivingSectors(mode, seed: seed)
-            if let lost = survivors.firstIndex(of: false), survivors[lost...].contains(true) { overtaken += 1 }
+            if let lost = survivors.firstIndex(of: false), survivors[lost...].contains(true) {
+                overtaken += 1
+            }
         }
         #expect(overtaken > 40)
     }

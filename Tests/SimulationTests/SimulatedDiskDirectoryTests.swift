@@ -3,8 +3,8 @@ import SimulationKit
 import SystemIO
 import Testing
 
-/// What the names of a few directories meant after each change, and from which change on a crash may take each
-/// directory: slow and obvious.
+/// What the names of a few directories meant after each change, and from which change on a crash may take
+/// each directory: slow and obvious.
 private struct NameHistory {
     private(set) var images: [[String: Int]] = [[:]]
     private var promised: [String: Int] = [:]
@@ -39,7 +39,9 @@ private struct NameHistory {
 
 @Suite("The names of a simulated disk")
 struct SimulatedDiskDirectoryTests {
-    private static let names = ["/a", "/b"].flatMap { directory in ["x", "y", "z"].map { "\(directory)/\($0)" } }
+    private static let names = ["/a", "/b"].flatMap { directory in
+        ["x", "y", "z"].map { "\(directory)/\($0)" }
+    }
 
     /// The names there are and what stands in the files.
     private func contents(_ process: SimulatedFileSystem) throws -> [String: Int] {
@@ -51,7 +53,8 @@ struct SimulatedDiskDirectoryTests {
     }
 
     private func step(
-        _ process: SimulatedFileSystem, _ history: inout NameHistory, _ file: Int, _ generator: inout SeededGenerator
+        _ process: SimulatedFileSystem, _ history: inout NameHistory, _ file: Int,
+        _ generator: inout SeededGenerator
     ) throws {
         let name = try #require(Self.names.randomElement(using: &generator))
         let other = try #require(Self.names.randomElement(using: &generator))
@@ -80,7 +83,9 @@ struct SimulatedDiskDirectoryTests {
         }
     }
 
-    @Test("A crash leaves each name as it was at some moment since its directory was synced, on 500 random runs")
+    @Test(
+        "A crash leaves each name as it was at some moment since its directory was synced, on 500 random runs"
+    )
     func promises() throws {
         for seed in UInt64(0)..<500 {
             var generator = SeededGenerator(seed: seed)

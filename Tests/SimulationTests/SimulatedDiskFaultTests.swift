@@ -45,9 +45,11 @@ struct SimulatedDiskFaultTests {
                 .truncate: { try file.truncate(to: 0) }, .allocate: { try file.allocate(0..<10_000) },
                 .map: { _ = try file.map(byteCount: 3, .read) }, .stat: { _ = try file.byteCount() },
                 .list: { _ = try process.names("/") }, .rename: { try process.rename("/d/f", to: "/d/g") },
-                .remove: { try process.remove("/d/f") }, .createDirectory: { try process.createDirectory("/g") },
+                .remove: { try process.remove("/d/f") },
+                .createDirectory: { try process.createDirectory("/g") },
                 .removeDirectory: { try process.removeDirectory("/e") },
-                .syncDirectory: { try process.syncDirectory("/d") }, .space: { _ = try process.space(at: "/") },
+                .syncDirectory: { try process.syncDirectory("/d") },
+                .space: { _ = try process.space(at: "/") },
                 .lock: { _ = try process.lock("/lock") }, .write: { try file.write([9], at: 3) },
                 .sync: { try file.sync(.data) },
             ]
@@ -64,8 +66,10 @@ struct SimulatedDiskFaultTests {
     func chances() throws {
         let disk = SimulatedDisk(seed: 5)
         let file = try disk.mount().open("/f", .createNew)
-        disk.install(DiskFaultPlan([DiskFault([.write], trigger: .chance(1, in: 4), effect: .fail(.inputOutput))]))
-        let failures = (0..<400).count { position in errno { try file.write([1], at: Int64(position)) } != nil }
+        disk.install(
+            DiskFaultPlan([DiskFault([.write], trigger: .chance(1, in: 4), effect: .fail(.inputOutput))]))
+        let failures = (0..<400).count { position in errno { try file.write([1], at: Int64(position)) } != nil
+        }
         #expect((60...140).contains(failures))
         disk.install(
             DiskFaultPlan([
@@ -112,7 +116,9 @@ struct SimulatedDiskFaultTests {
         #expect(disk.changeCount == 0)
     }
 
-    @Test("A test can cut the power at every change: nothing happens after it, and what was acknowledged survives")
+    @Test(
+        "A test can cut the power at every change: nothing happens after it, and what was acknowledged survives"
+    )
     func everyChangeLosesPower() throws {
         let counting = SimulatedDisk(seed: 1)
         _ = try work(counting.mount())
@@ -179,7 +185,8 @@ struct SimulatedDiskFaultTests {
         let disk = SimulatedDisk(seed: 1)
         let process = disk.mount()
         _ = try process.open("/a", .createNew)
-        disk.install(DiskFaultPlan([DiskFault([.syncDirectory], trigger: .nth(1), effect: .fail(.inputOutput))]))
+        disk.install(
+            DiskFaultPlan([DiskFault([.syncDirectory], trigger: .nth(1), effect: .fail(.inputOutput))]))
         #expect(errno { try process.syncDirectory("/") } == .inputOutput)
         _ = try process.open("/b", .createNew)
         try process.syncDirectory("/")
@@ -250,7 +257,9 @@ struct SimulatedDiskFaultTests {
     func latency() throws {
         let disk = SimulatedDisk(seed: 1)
         let file = try disk.mount().open("/f", .createNew)
-        var plan = DiskFaultPlan([DiskFault([.write], trigger: .nth(2), effect: .delay(nanoseconds: 1_000_000))])
+        var plan = DiskFaultPlan([
+            DiskFault([.write], trigger: .nth(2), effect: .delay(nanoseconds: 1_000_000))
+        ])
         plan.latencies[.sync] = 100...200
         disk.install(plan)
         let start = disk.clock.monotonicNanoseconds()

@@ -32,7 +32,9 @@ extension File {
 
 extension FileSystem {
     /// The names in a directory, in order.
-    func names(_ directory: String) throws -> [String] { try contents(ofDirectory: directory).map(\.name).sorted() }
+    func names(_ directory: String) throws -> [String] {
+        try contents(ofDirectory: directory).map(\.name).sorted()
+    }
 
     func readAll(_ path: String) throws -> [UInt8] { try open(path, .read).readAll() }
 
@@ -58,7 +60,9 @@ extension FileSystem {
 extension MappedRegion {
     func store(_ bytes: [UInt8], at position: Int) {
         var span = mutableBytes
-        for (index, byte) in bytes.enumerated() { span.storeBytes(of: byte, toByteOffset: position + index, as: UInt8.self) }
+        for (index, byte) in bytes.enumerated() {
+            span.storeBytes(of: byte, toByteOffset: position + index, as: UInt8.self)
+        }
     }
 
     func load(_ range: Range<Int>) -> [UInt8] { bytes.extracting(range).withUnsafeBytes { Array($0) } }

@@ -3,8 +3,8 @@ import SimulationKit
 import SystemIO
 import Testing
 
-/// All that a file was since it was made, kept as whole images: slow, and obviously right about what a crash may
-/// leave of it.
+/// All that a file was since it was made, kept as whole images: slow, and obviously right about what a crash
+/// may leave of it.
 private struct FileHistory {
     /// What the file was after each change; nil stands for "beyond the end".
     private(set) var images: [[UInt8]]
@@ -25,7 +25,9 @@ private struct FileHistory {
     }
 
     mutating func promise(_ range: Range<Int>, since image: Int) {
-        for position in range.clamped(to: 0..<capacity) { promised[position] = max(promised[position], image) }
+        for position in range.clamped(to: 0..<capacity) {
+            promised[position] = max(promised[position], image)
+        }
     }
 
     mutating func promiseAll(since image: Int) { promise(0..<capacity, since: image) }
@@ -33,7 +35,9 @@ private struct FileHistory {
     /// Why a crash may not have left these bytes; nil when it may.
     func objection(to bytes: [UInt8], inFlight: [(position: Int, bytes: [UInt8])]) -> String? {
         if bytes.count > capacity { return "\(bytes.count) bytes, more than the file ever had" }
-        func byte(_ position: Int, of image: [UInt8]) -> UInt8? { position < image.count ? image[position] : nil }
+        func byte(_ position: Int, of image: [UInt8]) -> UInt8? {
+            position < image.count ? image[position] : nil
+        }
         for position in 0..<capacity {
             let found = byte(position, of: bytes)
             // Most bytes are what they were last or what was promised: no need to look at all images.
