@@ -105,6 +105,16 @@ func unreachedFaults(_ files: [ProjectFile]) -> [Fault] {
     }
 }
 
+/// The settings that a page's tables name in their first columns.
+func documentedSettings(in page: String) -> Set<String> {
+    Set(page.matches(of: /(?m)^\| `([a-z.]+)` \|/).map { String($0.1) })
+}
+
+/// The settings that the comments of a source begin with.
+func declaredSettings(in source: String) -> Set<String> {
+    Set(source.matches(of: /(?m)^ *\/\/\/ `([a-z]+(?:\.[a-z]+)+)`/).map { String($0.1) })
+}
+
 /// A relative link as a path from the root.
 private func resolved(_ link: String, from page: String) -> String {
     var parts = page.split(separator: "/").dropLast().map(String.init)
@@ -149,6 +159,18 @@ private func proseLines(of file: ProjectFile) -> [(line: Int, text: Substring)] 
     func reach() {
         #expect(Repository.files.contains { $0.path == "docs/reading-order.md" })
         expectNone(unreachedFaults(Repository.files))
+    }
+
+    @Test("the settings in the code and on the page about them are the same")
+    func settings() {
+        let code =
+            Repository.text("Sources/LogStorage/LogConfiguration.swift")
+            + Repository.text("Sources/LogStorage/LogDirectory.swift")
+        #expect(declaredSettings(in: code).count > 10)
+        #expect(
+            declaredSettings(in: code) == documentedSettings(in: Repository.text("docs/configuration.md")))
+        #expect(documentedSettings(in: "| `a.b` | x |\n| text `c.d` |") == ["a.b"])
+        #expect(declaredSettings(in: "    /// `a.b`: is.\n    /// See `c.d`.\n    /// `e` no") == ["a.b"])
     }
 
     @Test("an undocumented public is found, a documented one and a private one are not")
