@@ -74,7 +74,7 @@ let package = Package(
             swiftSettings: strict),
         tests("BaseTests", ["Base"]),
         tests("SystemIOTests", ["Base", "SystemIO", "SimulationKit"]),
-        tests("RecordFormatTests", ["Base", "RecordFormat"]),
+        tests("RecordFormatTests", ["Base", "RecordFormat", "CAllocationCounter"]),
         tests(
             "LogStorageTests",
             ["Base", "SystemIO", "RecordFormat", "LogStorage", "SimulationKit", "CAllocationCounter"]),

@@ -1,8 +1,9 @@
 // CRC-32C by the best instructions of the processor, chosen once before main.
 //
-// Polynomials are reflected: bit 31 of a 32-bit value stands for x^0, bit 0 for x^31. Appending n zero bits to a
-// message multiplies its remainder by x^n, so remainders of stretches computed side by side are combined by
-// multiplying with constants x^n mod P. All constants are computed here from P, none is copied in as a number.
+// Polynomials are reflected: bit 31 of a 32-bit value stands for x^0, bit 0 for x^31. Appending n zero bits
+// to a message multiplies its remainder by x^n, so remainders of stretches computed side by side are combined
+// by multiplying with constants x^n mod P. All constants are computed here from P, none is copied in as a
+// number.
 #include "CShims.h"
 
 #include <string.h>
@@ -80,8 +81,8 @@ static uint32_t power(uint32_t n) {
 enum { LONG = 2048, SHORT = 256 };
 static uint64_t shift_long, shift_two_long, shift_short, shift_two_short;
 
-/// The constant that makes `shifted` append `n` bytes: the product of two 32-bit values read as 64 bits holds one x
-/// too many, and the instruction that reduces it multiplies by x^32.
+/// The constant that makes `shifted` append `n` bytes: the product of two 32-bit values read as 64 bits holds
+/// one x too many, and the instruction that reduces it multiplies by x^32.
 static uint64_t shift_constant(uint32_t n) { return power(8 * n - 33); }
 
 __attribute__((target("sse4.2,pclmul"))) static inline uint64_t shifted(uint64_t crc, uint64_t constant) {
@@ -117,8 +118,8 @@ __attribute__((target("sse4.2,pclmul"))) static uint32_t crc32c_sse42(
 
 // ---- AVX-512: four registers of four 128-bit lanes, each lane folded 256 bytes ahead by carry-less products
 
-/// A pair of constants that multiplies a 128-bit lane by x^bits: its low half carries the higher powers. The product
-/// of two 64-bit values read as 128 bits holds one x too many, hence the - 1.
+/// A pair of constants that multiplies a 128-bit lane by x^bits: its low half carries the higher powers. The
+/// product of two 64-bit values read as 128 bits holds one x too many, hence the - 1.
 typedef struct { uint64_t low, high; } fold_pair;
 
 static fold_pair fold_2048, fold_512, fold_384, fold_256, fold_128;
@@ -192,7 +193,8 @@ static void make_constants(void) {
 
 #elif defined(__aarch64__)
 
-__attribute__((target("+crc"))) static uint32_t crc32c_armv8(uint32_t crc, const void *bytes, size_t byteCount) {
+__attribute__((target("+crc"))) static uint32_t crc32c_armv8(
+    uint32_t crc, const void *bytes, size_t byteCount) {
     const uint8_t *p = bytes;
     crc = ~crc;
     for (; byteCount >= 8; byteCount -= 8, p += 8) crc = __crc32cd(crc, load64(p));

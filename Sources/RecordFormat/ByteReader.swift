@@ -11,14 +11,15 @@ public enum ByteReaderError: Error, Hashable, Sendable, CustomStringConvertible 
         switch self {
         case .underflow(let position, let have, let need):
             "\(need) bytes are needed at position \(position), \(have) are left"
-        case .overlongNumber(let position): "the variable-length number at position \(position) takes too many bytes"
+        case .overlongNumber(let position):
+            "the variable-length number at position \(position) takes too many bytes"
         case .negativeLength(let position, let length): "the length before position \(position) is \(length)"
         }
     }
 }
 
-/// Reads numbers and byte strings one after the other, big endian, without copying. Never reads past the end: it throws.
-/// After an error the position is where the value that could not be read begins.
+/// Reads numbers and byte strings one after the other, big endian, without copying. Never reads past the end:
+/// it throws. After an error the position is where the value that could not be read begins.
 public struct ByteReader: ~Escapable {
     @usableFromInline let bytes: RawSpan
     @usableFromInline var next: Int
@@ -74,7 +75,8 @@ public struct ByteReader: ~Escapable {
         while shift < 35 {
             if next == bytes.byteCount {
                 next = start
-                throw .underflow(position: start, have: bytes.byteCount - start, need: bytes.byteCount - start + 1)
+                throw .underflow(
+                    position: start, have: bytes.byteCount - start, need: bytes.byteCount - start + 1)
             }
             let byte = bytes.unsafeLoad(fromByteOffset: next, as: UInt8.self)
             next += 1
@@ -95,7 +97,8 @@ public struct ByteReader: ~Escapable {
         while shift < 70 {
             if next == bytes.byteCount {
                 next = start
-                throw .underflow(position: start, have: bytes.byteCount - start, need: bytes.byteCount - start + 1)
+                throw .underflow(
+                    position: start, have: bytes.byteCount - start, need: bytes.byteCount - start + 1)
             }
             let byte = bytes.unsafeLoad(fromByteOffset: next, as: UInt8.self)
             next += 1

@@ -1,3 +1,5 @@
+internal import Base
+
 /// Collects numbers and byte strings one after the other, big endian, in storage that grows.
 public struct ByteWriter: Sendable {
     /// What was written.
@@ -29,11 +31,17 @@ public struct ByteWriter: Sendable {
     /// Appends the UTF-8 of `text`.
     public mutating func write(utf8 text: String) { bytes.append(contentsOf: text.utf8) }
 
-    /// Replaces an integer that was written before, as for lengths that are known at the end. Traps when it does not
-    /// lie within what was written.
-    public mutating func overwrite<Value: FixedWidthInteger & BitwiseCopyable>(_ value: Value, at position: Int) {
-        precondition(position >= 0 && position <= bytes.count - MemoryLayout<Value>.size)
-        bytes.withUnsafeMutableBytes { $0.storeBytes(of: value.bigEndian, toByteOffset: position, as: Value.self) }
+    /// Replaces an integer that was written before, as for lengths that are known at the end. Traps when it
+    /// does not lie within what was written.
+    public mutating func overwrite<Value: FixedWidthInteger & BitwiseCopyable>(
+        _ value: Value, at position: Int
+    ) {
+        invariant(
+            position >= 0 && position <= bytes.count - MemoryLayout<Value>.size,
+            "\(Value.self) at \(position) of \(bytes.count) bytes")
+        bytes.withUnsafeMutableBytes {
+            $0.storeBytes(of: value.bigEndian, toByteOffset: position, as: Value.self)
+        }
     }
 
     /// Appends an unsigned number, seven bits a byte, the lowest first.

@@ -7,7 +7,9 @@ public struct LeaderEpoch: RawRepresentable, Hashable, Comparable, Sendable, Cus
 
     public static let none = LeaderEpoch(-1)
 
-    @inlinable public static func < (left: LeaderEpoch, right: LeaderEpoch) -> Bool { left.rawValue < right.rawValue }
+    @inlinable public static func < (left: LeaderEpoch, right: LeaderEpoch) -> Bool {
+        left.rawValue < right.rawValue
+    }
 
     public var description: String { String(rawValue) }
 }
@@ -66,7 +68,9 @@ public struct Timestamp: RawRepresentable, Hashable, Comparable, Sendable, Custo
 
     public static let none = Timestamp(-1)
 
-    @inlinable public static func < (left: Timestamp, right: Timestamp) -> Bool { left.rawValue < right.rawValue }
+    @inlinable public static func < (left: Timestamp, right: Timestamp) -> Bool {
+        left.rawValue < right.rawValue
+    }
 
     public var description: String { String(rawValue) }
 }

@@ -8,7 +8,8 @@ public struct Record: Hashable, Sendable {
     public var headers: [RecordHeader]
 
     public init(
-        offset: Offset, timestamp: Timestamp, key: [UInt8]? = nil, value: [UInt8]? = nil, headers: [RecordHeader] = []
+        offset: Offset, timestamp: Timestamp, key: [UInt8]? = nil, value: [UInt8]? = nil,
+        headers: [RecordHeader] = []
     ) {
         self.offset = offset
         self.timestamp = timestamp

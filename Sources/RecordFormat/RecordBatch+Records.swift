@@ -1,6 +1,7 @@
 /// What a walk over the records of a batch found.
 public struct RecordsSummary: Hashable, Sendable {
-    /// The smallest record timestamp that is 0 or more; `none` if there is none. With LogAppendTime the append time.
+    /// The smallest record timestamp that is 0 or more; `none` if there is none. With LogAppendTime the
+    /// append time.
     public var minTimestamp: Timestamp
     /// The largest record timestamp; `none` in a batch without records. With LogAppendTime the append time.
     public var maxTimestamp: Timestamp
@@ -11,17 +12,18 @@ public struct RecordsSummary: Hashable, Sendable {
 }
 
 extension RecordBatch {
-    /// Reads every record of a batch and checks that there are as many as the header says and that nothing follows them,
-    /// all lengths, and the offsets. To be called after `validate`. Allocates nothing but, for a compressed batch, what
-    /// `decompressor` has not grown to before.
+    /// Reads every record of a batch and checks that there are as many as the header says and that nothing
+    /// follows them, all lengths, and the offsets. To be called after `validate`. Allocates nothing but, for
+    /// a compressed batch, what `decompressor` has not grown to before.
     ///
     /// - Parameters:
     ///   - batch: one whole batch.
     ///   - header: parsed from `batch`.
     ///   - decompressor: decompresses where needed, and bounds the decompressed size.
     ///   - requireKeys: whether a record without a key is an error, as in compacted topics.
-    ///   - requireConsecutiveOffsets: whether the offset deltas must be 0, 1, 2, ... as in batches from producers. If
-    ///     not, they must grow and not pass `lastOffsetDelta`, as in batches that compaction left holes in.
+    ///   - requireConsecutiveOffsets: whether the offset deltas must be 0, 1, 2, ... as in batches from
+    ///     producers. If not, they must grow and not pass `lastOffsetDelta`, as in batches that compaction
+    ///     left holes in.
     @discardableResult
     public static func validateRecords(
         _ batch: RawSpan, header: RecordBatchHeader, decompressor: Decompressor, requireKeys: Bool = false,

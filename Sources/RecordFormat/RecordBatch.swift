@@ -1,6 +1,7 @@
 /// What is done to a whole batch in place, and the checks before it is stored. Nothing here allocates.
 ///
-/// The writers take exactly one batch whose header was parsed before: they trap when the bytes are fewer than a header.
+/// The writers take exactly one batch whose header was parsed before: they trap when the bytes are fewer than
+/// a header.
 public enum RecordBatch {
     typealias Field = RecordBatchHeader.Field
 
@@ -10,8 +11,8 @@ public enum RecordBatch {
         store(leaderEpoch.rawValue, at: Field.partitionLeaderEpoch, in: &batch)
     }
 
-    /// Makes `timestamp` the time of every record of the batch, as for topics with LogAppendTime, and the CRC right
-    /// again. Doing it twice is doing it once.
+    /// Makes `timestamp` the time of every record of the batch, as for topics with LogAppendTime, and the CRC
+    /// right again. Doing it twice is doing it once.
     public static func stampLogAppendTime(_ timestamp: Timestamp, in batch: inout MutableRawSpan) {
         let attributes = loadAttributes(batch.bytes)
         let stamped = attributes.with(timestampType: .logAppendTime)
@@ -21,8 +22,8 @@ public enum RecordBatch {
         updateChecksum(of: &batch)
     }
 
-    /// Sets the largest record timestamp of a batch with CreateTime, where a producer stated another, and makes the
-    /// CRC right again.
+    /// Sets the largest record timestamp of a batch with CreateTime, where a producer stated another, and
+    /// makes the CRC right again.
     public static func setMaxTimestamp(_ timestamp: Timestamp, in batch: inout MutableRawSpan) {
         if loadMaxTimestamp(batch.bytes) == timestamp { return }
         store(timestamp.rawValue, at: Field.maxTimestamp, in: &batch)
@@ -40,8 +41,9 @@ public enum RecordBatch {
         CRC32C.checksum(batch.extracting(Field.attributes..<batch.byteCount))
     }
 
-    /// Checks a batch without looking at its records: that `batch` is exactly as long as the header says, its CRC, that
-    /// its codec is known, that counts are not negative and that there are no more records than offsets.
+    /// Checks a batch without looking at its records: that `batch` is exactly as long as the header says, its
+    /// CRC, that its codec is known, that counts are not negative and that there are no more records than
+    /// offsets.
     ///
     /// - Parameters:
     ///   - batch: one whole batch.
@@ -62,16 +64,18 @@ public enum RecordBatch {
         if header.recordCount < 0 { throw .negativeRecordCount(header.recordCount) }
         if header.lastOffsetDelta < 0 { throw .negativeLastOffsetDelta(header.lastOffsetDelta) }
         if Int64(header.recordCount) > Int64(header.lastOffsetDelta) + 1 {
-            throw .recordCountMismatch(recordCount: header.recordCount, lastOffsetDelta: header.lastOffsetDelta)
+            throw .recordCountMismatch(
+                recordCount: header.recordCount, lastOffsetDelta: header.lastOffsetDelta)
         }
     }
 
-    /// Checks what holds only for batches as producers send them, before compaction: one record for every offset, at
-    /// least one, and none of what only brokers set. To be called after `validate`.
+    /// Checks what holds only for batches as producers send them, before compaction: one record for every
+    /// offset, at least one, and none of what only brokers set. To be called after `validate`.
     public static func validateFromProducer(_ header: RecordBatchHeader) throws(RecordBatchError) {
         if header.recordCount <= 0 { throw .refusedFromProducer(.noRecords) }
         if Int64(header.recordCount) != Int64(header.lastOffsetDelta) + 1 {
-            throw .recordCountMismatch(recordCount: header.recordCount, lastOffsetDelta: header.lastOffsetDelta)
+            throw .recordCountMismatch(
+                recordCount: header.recordCount, lastOffsetDelta: header.lastOffsetDelta)
         }
         if header.baseOffset != .zero { throw .refusedFromProducer(.baseOffset(header.baseOffset)) }
         let attributes = header.attributes
@@ -96,10 +100,12 @@ public enum RecordBatch {
 
     private static func loadAttributes(_ batch: RawSpan) -> BatchAttributes {
         BatchAttributes(
-            rawValue: UInt16(bigEndian: batch.unsafeLoadUnaligned(fromByteOffset: Field.attributes, as: UInt16.self)))
+            rawValue: UInt16(
+                bigEndian: batch.unsafeLoadUnaligned(fromByteOffset: Field.attributes, as: UInt16.self)))
     }
 
     private static func loadMaxTimestamp(_ batch: RawSpan) -> Timestamp {
-        Timestamp(Int64(bigEndian: batch.unsafeLoadUnaligned(fromByteOffset: Field.maxTimestamp, as: Int64.self)))
+        Timestamp(
+            Int64(bigEndian: batch.unsafeLoadUnaligned(fromByteOffset: Field.maxTimestamp, as: Int64.self)))
     }
 }

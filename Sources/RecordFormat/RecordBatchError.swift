@@ -83,8 +83,8 @@ extension RecordBatchError: CustomStringConvertible {
         case .truncated(let have, let need):
             "the record batch is cut off: \(need) bytes are needed, \(have) are there"
         case .unsupportedMagic(let magic) where magic == 0 || magic == 1:
-            "message format \(magic) (from before Kafka 0.11) is not supported: use a producer of Kafka 0.11 or later, "
-                + "or have Kafka 3.x rewrite the log with format version 2"
+            "message format \(magic) (from before Kafka 0.11) is not supported: use a producer of Kafka 0.11 "
+                + "or later, or have Kafka 3.x rewrite the log with format version 2"
         case .unsupportedMagic(let magic):
             "message format \(magic) is unknown: only record batches of magic 2 are read"
         case .invalidLength(let length):
@@ -92,7 +92,8 @@ extension RecordBatchError: CustomStringConvertible {
         case .trailingBytes(let have, let need):
             "the record batch takes \(need) bytes but \(have) were given"
         case .checksumMismatch(let stored, let computed):
-            "CRC-32C does not match: the batch says 0x\(hexadecimal(stored)), its bytes give 0x\(hexadecimal(computed))"
+            "CRC-32C does not match: the batch says 0x\(hexadecimal(stored)), "
+                + "its bytes give 0x\(hexadecimal(computed))"
         case .unknownCodec(let number):
             "compression codec \(number) is unknown: 0 none, 1 gzip, 2 snappy, 3 lz4 and 4 zstd are"
         case .invalidBaseOffset(let offset): "base offset \(offset) cannot be one"
@@ -121,7 +122,8 @@ extension ProducerRefusal: CustomStringConvertible {
         case .controlBatch: "producers may not write control batches"
         case .logAppendTime: "producers may not set the timestamp type to LogAppendTime"
         case .deleteHorizon: "producers may not set a delete horizon"
-        case .sequence(let number): "a batch with a producer ID needs a sequence number of 0 or more, not \(number)"
+        case .sequence(let number):
+            "a batch with a producer ID needs a sequence number of 0 or more, not \(number)"
         case .transactionalWithoutProducerID: "a transactional batch needs a producer ID"
         case .noRecords: "the batch has no record"
         case .baseOffset(let offset): "producers must leave the base offset at 0, not \(offset)"

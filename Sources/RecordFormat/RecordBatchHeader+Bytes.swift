@@ -4,11 +4,12 @@ extension RecordBatchHeader {
 
     /// Reads the header from the first 61 bytes of `bytes`, which may end before the batch does.
     ///
-    /// Checks the shape only: that there are 61 bytes, that magic is 2, that the length can be one. Everything else
-    /// may still be anything; `RecordBatch.validate` checks it.
+    /// Checks the shape only: that there are 61 bytes, that magic is 2, that the length can be one.
+    /// Everything else may still be anything; `RecordBatch.validate` checks it.
     public init(parsing bytes: RawSpan) throws(RecordBatchError) {
         if bytes.byteCount < Self.byteCount {
-            // A log of an old format may well hold a message shorter than our header: name the format if it shows.
+            // A log of an old format may well hold a message shorter than our header: name the format if it
+            // shows.
             if bytes.byteCount > Field.magic {
                 let magic = bytes.unsafeLoad(fromByteOffset: Field.magic, as: Int8.self)
                 if magic == 0 || magic == 1 { throw .unsupportedMagic(magic) }

@@ -6,9 +6,9 @@
 //       12    4 partitionLeaderEpoch  set by the leader, not covered by the CRC
 //       16    1 magic                 2
 //       17    4 crc                   CRC-32C of everything from `attributes` to the end of the batch
-//       21    2 attributes            bits 0-2 codec, 3 timestamp type, 4 transactional, 5 control, 6 delete horizon
-//       23    4 lastOffsetDelta       offset of the last record - baseOffset; stays when compaction drops records
-//       27    8 baseTimestamp         record timestamps are relative to it; with bit 6 the delete horizon (KIP-534)
+//       21    2 attributes            bits 0-2 codec, 3 timestamp type, 4 transactional, 5 control, 6 horizon
+//       23    4 lastOffsetDelta       offset of the last record - baseOffset; compaction leaves it alone
+//       27    8 baseTimestamp         record timestamps are relative to it; with bit 6 the delete horizon
 //       35    8 maxTimestamp          largest record timestamp, or the append time with LogAppendTime
 //       43    8 producerID            -1: none
 //       51    2 producerEpoch         -1: none
@@ -16,7 +16,8 @@
 //       57    4 recordCount           records that follow
 //       61      records, compressed as a whole where a codec is set
 //
-// A header is shaped right when magic is 2 and batchLength at least 49; whether its content is right, the CRC says.
+// A header is shaped right when magic is 2 and batchLength at least 49; whether its content is right, the CRC
+// says.
 
 /// How the records of a batch are compressed: the low three bits of the attributes.
 public enum CompressionCodec: UInt8, Sendable, CaseIterable {
@@ -41,7 +42,8 @@ public struct BatchAttributes: RawRepresentable, Hashable, Sendable {
     static let deleteHorizonBit: UInt16 = 0x40
 
     public init(
-        codec: CompressionCodec = .none, timestampType: TimestampType = .createTime, isTransactional: Bool = false,
+        codec: CompressionCodec = .none, timestampType: TimestampType = .createTime,
+        isTransactional: Bool = false,
         isControl: Bool = false, hasDeleteHorizon: Bool = false
     ) {
         rawValue =
@@ -54,7 +56,9 @@ public struct BatchAttributes: RawRepresentable, Hashable, Sendable {
     public var codec: CompressionCodec? { CompressionCodec(rawValue: UInt8(rawValue & Self.codecMask)) }
     /// The three bits that name the codec.
     public var codecNumber: UInt8 { UInt8(rawValue & Self.codecMask) }
-    public var timestampType: TimestampType { rawValue & Self.timestampTypeBit == 0 ? .createTime : .logAppendTime }
+    public var timestampType: TimestampType {
+        rawValue & Self.timestampTypeBit == 0 ? .createTime : .logAppendTime
+    }
     public var isTransactional: Bool { rawValue & Self.transactionalBit != 0 }
     public var isControl: Bool { rawValue & Self.controlBit != 0 }
     public var hasDeleteHorizon: Bool { rawValue & Self.deleteHorizonBit != 0 }
@@ -62,7 +66,8 @@ public struct BatchAttributes: RawRepresentable, Hashable, Sendable {
     /// The same with another timestamp type.
     public func with(timestampType: TimestampType) -> BatchAttributes {
         let others = rawValue & ~Self.timestampTypeBit
-        return BatchAttributes(rawValue: timestampType == .logAppendTime ? others | Self.timestampTypeBit : others)
+        return BatchAttributes(
+            rawValue: timestampType == .logAppendTime ? others | Self.timestampTypeBit : others)
     }
 }
 

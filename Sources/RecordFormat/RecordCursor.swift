@@ -1,12 +1,13 @@
 internal import Base
 
-/// Reads the records of a batch one after the other, without copying: in place, or, for a compressed batch, in the
-/// memory of a `Decompressor`.
+/// Reads the records of a batch one after the other, without copying: in place, or, for a compressed batch,
+/// in the memory of a `Decompressor`.
 ///
 ///     var cursor = try RecordCursor(batch, header: header, decompressor: decompressor)
 ///     while let record = try cursor.next() { … }
 ///
-/// Trusts nothing: every length is checked. It does not check the CRC and the header's counts (`RecordBatch.validate`).
+/// Trusts nothing: every length is checked. It does not check the CRC and the header's counts
+/// (`RecordBatch.validate`).
 public struct RecordCursor: ~Escapable {
     private let records: RawSpan
     private let baseOffset: Int64
@@ -22,7 +23,8 @@ public struct RecordCursor: ~Escapable {
     /// - Parameters:
     ///   - batch: at least the whole batch.
     ///   - header: parsed from `batch`.
-    ///   - decompressor: used where the batch is compressed. While this cursor lives, others may be made with it.
+    ///   - decompressor: used where the batch is compressed. While this cursor lives, others may be made
+    ///     with it.
     @_lifetime(copy batch)
     public init(
         _ batch: RawSpan, header: RecordBatchHeader, decompressor: Decompressor
@@ -53,7 +55,8 @@ public struct RecordCursor: ~Escapable {
     public mutating func next() throws(RecordBatchError) -> RecordView? {
         guard let fields = try nextFields() else { return nil }
         let view = RecordView(
-            records, fields, offset: Offset(baseOffset &+ Int64(fields.offsetDelta)), timestamp: timestamp(fields))
+            records, fields, offset: Offset(baseOffset &+ Int64(fields.offsetDelta)),
+            timestamp: timestamp(fields))
         return unsafe _overrideLifetime(view, mutating: &self)
     }
 
@@ -123,11 +126,17 @@ public struct RecordView: ~Escapable {
         return length + ByteWriter.varintByteCount(Int64(length))
     }
 
+    /// The headers as they stand after their count.
+    var headerBytes: RawSpan {
+        @_lifetime(copy self)
+        get { records.extracting(fields.headersStart..<fields.end) }
+    }
+
     /// The headers, in order.
     public var headers: RecordHeaderCursor {
         @_lifetime(copy self)
         get {
-            RecordHeaderCursor(records.extracting(fields.headersStart..<fields.end), count: headerCount)
+            RecordHeaderCursor(headerBytes, count: headerCount)
         }
     }
 }

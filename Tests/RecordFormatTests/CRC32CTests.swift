@@ -15,7 +15,8 @@ struct CRC32CTests {
         #expect(CRC32C.checksum(digits.span.bytes) == 0xE306_9283)
     }
 
-    @Test("every routine agrees with a bit-by-bit computation at all lengths up to 1100 and all misalignments")
+    @Test(
+        "every routine agrees with a bit-by-bit computation at all lengths up to 1100 and all misalignments")
     func againstBits() {
         var generator = SeededGenerator(seed: 7)
         let bytes = (0..<1200).map { _ in UInt8.random(in: 0...255, using: &generator) }
@@ -28,7 +29,9 @@ struct CRC32CTests {
                     Issue.record("\(CRC32C.routineNames[index]) at start \(start), length \(length)")
                 }
                 remainder ^= UInt32(bytes[start + length])
-                for _ in 0..<8 { remainder = remainder & 1 == 0 ? remainder >> 1 : (remainder >> 1) ^ 0x82F6_3B78 }
+                for _ in 0..<8 {
+                    remainder = remainder & 1 == 0 ? remainder >> 1 : (remainder >> 1) ^ 0x82F6_3B78
+                }
             }
         }
     }

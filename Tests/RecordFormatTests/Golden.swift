@@ -4,7 +4,8 @@ import RecordFormat
 /// The log directory of a real Kafka 3.9 broker, and what a consumer read from it.
 enum Golden {
     static let directory = URL(fileURLWithPath: #filePath)
-        .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("FormatTests/Golden/kafka-3.9")
+        .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent(
+            "FormatTests/Golden/kafka-3.9")
 
     /// A record as the consumer saw it.
     struct ExpectedRecord: Equatable {
@@ -30,14 +31,16 @@ enum Golden {
         var description: String { "\(file) at \(position)" }
     }
 
-    /// The log files, also those that were about to be deleted, and the metadata snapshot, as paths below `directory`.
+    /// The log files, also those that were about to be deleted, and the metadata snapshot, as paths below
+    /// `directory`.
     static func logFiles() throws -> [String] {
         let manager = FileManager.default
         var result: [String] = []
         for folder in try manager.contentsOfDirectory(atPath: directory.path) {
             let path = directory.appendingPathComponent(folder)
             var isDirectory: ObjCBool = false
-            guard manager.fileExists(atPath: path.path, isDirectory: &isDirectory), isDirectory.boolValue else { continue }
+            guard manager.fileExists(atPath: path.path, isDirectory: &isDirectory), isDirectory.boolValue
+            else { continue }
             for name in try manager.contentsOfDirectory(atPath: path.path)
             where name.hasSuffix(".log") || name.hasSuffix(".log.deleted") {
                 result.append("\(folder)/\(name)")

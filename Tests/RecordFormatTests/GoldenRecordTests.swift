@@ -26,7 +26,9 @@ struct GoldenRecordTests {
         #expect(found == expected)
     }
 
-    @Test("every batch of the golden logs passes the check of its records, with the largest timestamp it states")
+    @Test(
+        "every batch of the golden logs passes the check of its records, with the largest timestamp it states"
+    )
     func validateRecords() throws {
         let decompressor = Decompressor()
         var codecs: Set<CompressionCodec> = []

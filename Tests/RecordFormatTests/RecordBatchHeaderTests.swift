@@ -42,7 +42,9 @@ struct RecordBatchHeaderTests {
         }
         var unknown = [UInt8](repeating: 0, count: 61)
         unknown[16] = 0xFF
-        #expect(throws: RecordBatchError.unsupportedMagic(-1)) { try RecordBatchHeader(parsing: unknown.span.bytes) }
+        #expect(throws: RecordBatchError.unsupportedMagic(-1)) {
+            try RecordBatchHeader(parsing: unknown.span.bytes)
+        }
     }
 
     @Test("a length field below 49 is refused, 49 is accepted")
@@ -66,7 +68,9 @@ struct RecordBatchHeaderTests {
             var damaged = batch
             damaged[position] ^= 1 << UInt8(position % 8)
             let header = try RecordBatchHeader(parsing: damaged.span.bytes)
-            #expect(throws: RecordBatchError.self) { try RecordBatch.validate(damaged.span.bytes, header: header) }
+            #expect(throws: RecordBatchError.self) {
+                try RecordBatch.validate(damaged.span.bytes, header: header)
+            }
         }
     }
 
@@ -76,7 +80,8 @@ struct RecordBatchHeaderTests {
         var batch = original
         var span = batch.mutableSpan
         var bytes = span.mutableBytes
-        RecordBatch.assign(baseOffset: Offset(0x0102_0304_0506_0708), leaderEpoch: LeaderEpoch(77), in: &bytes)
+        RecordBatch.assign(
+            baseOffset: Offset(0x0102_0304_0506_0708), leaderEpoch: LeaderEpoch(77), in: &bytes)
         let header = try RecordBatchHeader(parsing: batch.span.bytes)
         #expect(header.baseOffset == Offset(0x0102_0304_0506_0708))
         #expect(header.partitionLeaderEpoch == LeaderEpoch(77))
@@ -137,11 +142,14 @@ struct RecordBatchHeaderTests {
         }
         refuse(.refusedFromProducer(.baseOffset(Offset(1)))) { $0.baseOffset = Offset(1) }
         refuse(.refusedFromProducer(.noRecords)) { $0.recordCount = 0 }
-        refuse(.recordCountMismatch(recordCount: good.recordCount, lastOffsetDelta: good.lastOffsetDelta + 1)) {
+        refuse(.recordCountMismatch(recordCount: good.recordCount, lastOffsetDelta: good.lastOffsetDelta + 1))
+        {
             $0.lastOffsetDelta += 1
         }
         refuse(.refusedFromProducer(.controlBatch)) { $0.attributes = BatchAttributes(isControl: true) }
-        refuse(.refusedFromProducer(.deleteHorizon)) { $0.attributes = BatchAttributes(hasDeleteHorizon: true) }
+        refuse(.refusedFromProducer(.deleteHorizon)) {
+            $0.attributes = BatchAttributes(hasDeleteHorizon: true)
+        }
         refuse(.refusedFromProducer(.logAppendTime)) {
             $0.attributes = BatchAttributes(timestampType: .logAppendTime)
         }

@@ -51,7 +51,9 @@ let moduleRules: [ModuleRule] = [
     ModuleRule(
         "SystemIOTests", level: testLevel, ["Base", "SystemIO", "SimulationKit", "CShims", "CLinux"],
         system: testing + ["Synchronization", "Glibc"]),
-    ModuleRule("RecordFormatTests", level: testLevel, ["Base", "RecordFormat", "CShims"], system: testing),
+    ModuleRule(
+        "RecordFormatTests", level: testLevel, ["Base", "RecordFormat", "CShims", "CAllocationCounter"],
+        system: testing),
     ModuleRule(
         "LogStorageTests", level: testLevel,
         ["Base", "SystemIO", "RecordFormat", "LogStorage", "SimulationKit", "CAllocationCounter"],

@@ -12,7 +12,8 @@ public enum CompressionError: Error, Hashable, Sendable, CustomStringConvertible
         switch self {
         case .unknownLevel(let codec, let level, let allowed?):
             "\(codec) has no compression level \(level): use \(allowed.lowerBound) to \(allowed.upperBound)"
-        case .unknownLevel(let codec, let level, nil): "\(codec) has no compression levels, so not \(level) either"
+        case .unknownLevel(let codec, let level, nil):
+            "\(codec) has no compression levels, so not \(level) either"
         case .tooLarge(let count): "\(count) bytes of records are more than a batch can hold"
         case .outOfMemory: "there is not enough memory to compress a batch"
         case .refused(let codec): "the library for \(codec) could not compress a batch"
@@ -26,7 +27,8 @@ enum EncoderFailure: Error {
 }
 
 extension CompressionCodec {
-    /// The levels that the codec has, as Kafka's `compression.<codec>.level` allows them; nil where it has none.
+    /// The levels that the codec has, as Kafka's `compression.<codec>.level` allows them; nil where it has
+    /// none.
     public var levels: ClosedRange<Int>? {
         switch self {
         case .none, .snappy: nil
@@ -47,8 +49,8 @@ extension CompressionCodec {
     }
 }
 
-/// Compresses the records of batches. One per thread that writes them: not synchronised. The contexts of the codecs are
-/// made at first use and kept, as is the memory for the output.
+/// Compresses the records of batches. One per thread that writes them: not synchronised. The contexts of the
+/// codecs are made at first use and kept, as is the memory for the output.
 public final class Compressor {
     /// A batch's length is a signed 32-bit number that counts 49 bytes of header too.
     static let maximumByteCount = Int(Int32.max) - RecordBatchHeader.byteCount

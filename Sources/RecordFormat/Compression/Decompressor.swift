@@ -1,8 +1,10 @@
+internal import Base
+
 /// Decompresses the records of batches, with a bound, into memory that is reused from batch to batch.
 ///
-/// One per thread that reads compressed batches: not synchronised. In the steady state nothing is allocated: the
-/// contexts of the codecs are made at first use and kept, and so is the output, which grows as bytes arrive. What a
-/// compressed stream says about its size is only ever compared with the bound.
+/// One per thread that reads compressed batches: not synchronised. In the steady state nothing is allocated:
+/// the contexts of the codecs are made at first use and kept, and so is the output, which grows as bytes
+/// arrive. What a compressed stream says about its size is only ever compared with the bound.
 public final class Decompressor {
     /// What Kafka's clients and brokers together could never exceed by default is far below this (the default
     /// `message.max.bytes` is 1 MiB); it stops a batch of a few KiB from filling the memory.
@@ -18,14 +20,16 @@ public final class Decompressor {
 
     /// - Parameter maximumByteCount: bytes that the records of one batch may take decompressed.
     public init(maximumByteCount: Int = Decompressor.defaultMaximumByteCount) {
-        precondition(maximumByteCount >= 0 && maximumByteCount < Int.max / 4)
+        invariant(
+            maximumByteCount >= 0 && maximumByteCount < Int.max / 4, "a bound of \(maximumByteCount) bytes")
         self.maximumByteCount = maximumByteCount
     }
 
     /// Gives the memory back that a large batch made it hold.
     public func releaseMemory() { scratch = ScratchBuffer() }
 
-    /// Decompresses `bytes` and hands the result to `body`, for tests and tools. `none` hands over `bytes` themselves.
+    /// Decompresses `bytes` and hands the result to `body`, for tests and tools. `none` hands over `bytes`
+    /// themselves.
     public func withDecompressed<Result>(
         _ bytes: RawSpan, codec: CompressionCodec, _ body: (RawSpan) throws(RecordBatchError) -> Result
     ) throws(RecordBatchError) -> Result {

@@ -1,6 +1,7 @@
 internal import CZlib
 
-/// Reads gzip (RFC 1952): one member or several after each other, each with its checksum and length checked by zlib.
+/// Reads gzip (RFC 1952): one member or several after each other, each with its checksum and length checked
+/// by zlib.
 final class GzipDecoder {
     /// Window bits of 15 and 16 more, which tells zlib to expect a gzip header.
     private static let gzipWindowBits: Int32 = 15 + 16
@@ -52,7 +53,7 @@ final class GzipDecoder {
 /// Writes gzip with a plain header, in one piece.
 final class GzipEncoder {
     private static let gzipWindowBits: Int32 = 15 + 16
-    private static let memoryLevel: Int32 = 8  // zlib's default
+    private static let memoryLevel: Int32 = 8 // zlib's default
     private let stream: UnsafeMutablePointer<z_stream>
     private let level: Int32
 
@@ -63,7 +64,8 @@ final class GzipEncoder {
         stream.initialize(to: z_stream())
         let size = Int32(MemoryLayout<z_stream>.size)
         let status = deflateInit2_(
-            stream, level, Z_DEFLATED, Self.gzipWindowBits, Self.memoryLevel, Z_DEFAULT_STRATEGY, ZLIB_VERSION, size)
+            stream, level, Z_DEFLATED, Self.gzipWindowBits, Self.memoryLevel, Z_DEFAULT_STRATEGY,
+            ZLIB_VERSION, size)
         if status != Z_OK {
             stream.deallocate()
             return nil

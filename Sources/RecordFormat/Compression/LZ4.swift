@@ -1,7 +1,7 @@
 internal import CLZ4
 
-/// Reads one LZ4 frame: linked or independent blocks of any size, with or without content size and checksums, which
-/// the library verifies. Bytes after the frame are refused: Kafka would not see them.
+/// Reads one LZ4 frame: linked or independent blocks of any size, with or without content size and checksums,
+/// which the library verifies. Bytes after the frame are refused: Kafka would not see them.
 final class LZ4Decoder {
     private let context: OpaquePointer
 
@@ -53,8 +53,8 @@ final class LZ4Decoder {
     }
 }
 
-/// Writes one LZ4 frame of independent blocks of 64 KiB without checksums, which is what Kafka writes and the only kind
-/// that its Java reader takes.
+/// Writes one LZ4 frame of independent blocks of 64 KiB without checksums, which is what Kafka writes and the
+/// only kind that its Java reader takes.
 final class LZ4Encoder {
     private let context: OpaquePointer
 
@@ -69,7 +69,9 @@ final class LZ4Encoder {
     deinit { LZ4F_freeCompressionContext(context) }
 
     /// - Parameter level: 1 to 17; from 3 on the library takes its slow and thorough way.
-    func encode(_ input: UnsafeRawBufferPointer, level: Int32, into output: ScratchBuffer) throws(EncoderFailure) {
+    func encode(_ input: UnsafeRawBufferPointer, level: Int32, into output: ScratchBuffer)
+        throws(EncoderFailure)
+    {
         var preferences = LZ4F_preferences_t()
         preferences.frameInfo.blockSizeID = LZ4F_max64KB
         preferences.frameInfo.blockMode = LZ4F_blockIndependent
@@ -84,7 +86,9 @@ final class LZ4Encoder {
             let count =
                 switch step {
                 case 0: LZ4F_compressBegin(context, destination, rest, &preferences)
-                case 1: LZ4F_compressUpdate(context, destination + written, rest, input.baseAddress, input.count, nil)
+                case 1:
+                    LZ4F_compressUpdate(
+                        context, destination + written, rest, input.baseAddress, input.count, nil)
                 default: LZ4F_compressEnd(context, destination + written, rest, nil)
                 }
             if LZ4F_isError(count) != 0 { throw .refused }

@@ -1,12 +1,13 @@
 internal import Base
 
-/// Memory that output of unknown size is collected in: it grows as bytes arrive, never beyond a bound, and is kept from
-/// one use to the next.
+/// Memory that output of unknown size is collected in: it grows as bytes arrive, never beyond a bound, and is
+/// kept from one use to the next.
 ///
-/// Not synchronised. `Decompressor` hands it out together with a reference, and takes a fresh one while another cursor
-/// still holds the last, so that nobody reads bytes that were overwritten.
+/// Not synchronised. `Decompressor` hands it out together with a reference, and takes a fresh one while
+/// another cursor still holds the last, so that nobody reads bytes that were overwritten.
 final class ScratchBuffer {
-    /// The first growth. Most batches fit (a producer's default batch is 16 KiB), so that one allocation serves.
+    /// The first growth. Most batches fit (a producer's default batch is 16 KiB), so that one allocation
+    /// serves.
     private static let firstCapacity = 64 * 1024
 
     private(set) var base: UnsafeMutableRawPointer?
@@ -24,10 +25,11 @@ final class ScratchBuffer {
         self.maximumByteCount = maximumByteCount
     }
 
-    /// The memory behind the collected bytes: at least one byte, and one more than the bound allows, by which a stream
-    /// that goes on shows itself.
+    /// The memory behind the collected bytes: at least one byte, and one more than the bound allows, by which
+    /// a stream that goes on shows itself.
     func room() -> UnsafeMutableRawBufferPointer {
-        invariant(byteCount <= maximumByteCount, "\(byteCount) bytes collected where \(maximumByteCount) may be")
+        invariant(
+            byteCount <= maximumByteCount, "\(byteCount) bytes collected where \(maximumByteCount) may be")
         let start = base.map { byteCount < capacity ? $0 : grow(to: capacity + 1) } ?? grow(to: 1)
         let end = min(capacity, maximumByteCount + 1)
         return UnsafeMutableRawBufferPointer(start: start + byteCount, count: end - byteCount)
@@ -64,7 +66,8 @@ final class ScratchBuffer {
     var bytes: RawSpan {
         @_lifetime(borrow self)
         get {
-            let span = RawSpan(_unsafeBytes: UnsafeRawBufferPointer(start: base, count: base == nil ? 0 : byteCount))
+            let span = RawSpan(
+                _unsafeBytes: UnsafeRawBufferPointer(start: base, count: base == nil ? 0 : byteCount))
             return unsafe _overrideLifetime(span, borrowing: self)
         }
     }

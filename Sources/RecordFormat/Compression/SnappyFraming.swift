@@ -6,8 +6,9 @@
 //       12    4 compatible     oldest version that can read it: 1
 //       16      blocks         each: 4 bytes length, then that many bytes of a raw snappy block
 //
-// Other clients (librdkafka among them) send one raw snappy block without a frame; what does not begin with the magic is
-// read as that. Streams may be joined: where a block's length is due, the header may stand again.
+// Other clients (librdkafka among them) send one raw snappy block without a frame; what does not begin with
+// the magic is read as that. Streams may be joined: where a block's length is due, the header may stand
+// again.
 
 internal import CSnappy
 
@@ -35,14 +36,16 @@ enum SnappyFraming {
             position += 4
             if length < 0 { throw .defect(.corrupt) }
             if input.count - position < length { throw .defect(.truncated) }
-            try decodeBlock(UnsafeRawBufferPointer(rebasing: input[position..<(position + length)]), into: output)
+            try decodeBlock(
+                UnsafeRawBufferPointer(rebasing: input[position..<(position + length)]), into: output)
             position += length
         }
     }
 
     private static func hasHeader(_ input: UnsafeRawBufferPointer, at position: Int) -> Bool {
         if input.count - position < headerByteCount { return false }
-        return input.loadUnaligned(fromByteOffset: position, as: UInt64.self).bigEndian == 0x8253_4E41_5050_5900
+        return input.loadUnaligned(fromByteOffset: position, as: UInt64.self).bigEndian
+            == 0x8253_4E41_5050_5900
     }
 
     private static func decodeBlock(
@@ -57,7 +60,9 @@ enum SnappyFraming {
         if length > block.count * maximumRatio { throw .defect(.corrupt) }
         output.reserve(length)
         let destination = output.room().baseAddress?.assumingMemoryBound(to: CChar.self)
-        if snappy_uncompress(start, block.count, destination, &length) != SNAPPY_OK { throw .defect(.corrupt) }
+        if snappy_uncompress(start, block.count, destination, &length) != SNAPPY_OK {
+            throw .defect(.corrupt)
+        }
         if !output.collected(length) { throw .tooLarge }
     }
 

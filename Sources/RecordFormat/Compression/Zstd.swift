@@ -2,11 +2,11 @@ internal import CZstd
 
 /// Reads Zstandard frames, one or several after each other.
 final class ZstdDecoder {
-    /// The largest window that a frame may ask for, as a power of two: 128 MiB, the library's and Kafka's default. It
-    /// bounds what the library allocates; pages that are not used are not touched.
+    /// The largest window that a frame may ask for, as a power of two: 128 MiB, the library's and Kafka's
+    /// default. It bounds what the library allocates; pages that are not used are not touched.
     private static let maximumWindowLog: Int32 = 27
-    /// A frame that states its content size may have that much made ready at once in relation to its own size; more
-    /// has to arrive first.
+    /// A frame that states its content size may have that much made ready at once in relation to its own
+    /// size; more has to arrive first.
     private static let trustedRatio = 64
     private let context: OpaquePointer
 
@@ -34,8 +34,8 @@ final class ZstdDecoder {
         }
     }
 
-    /// Compares the content size, where the frame states one, with the bound, and makes room for it, by which the
-    /// library can decompress in one pass and without a window of its own.
+    /// Compares the content size, where the frame states one, with the bound, and makes room for it, by which
+    /// the library can decompress in one pass and without a window of its own.
     private func prepare(_ input: UnsafeRawBufferPointer, _ output: ScratchBuffer) throws(DecoderFailure) {
         let stated = ZSTD_getFrameContentSize(input.baseAddress, input.count)
         // The two highest values mean that the size is not stated, or not readable.
@@ -67,7 +67,9 @@ final class ZstdEncoder {
     deinit { ZSTD_freeCCtx(context) }
 
     /// - Parameter level: the library's, -131072 (fastest) to 22.
-    func encode(_ input: UnsafeRawBufferPointer, level: Int32, into output: ScratchBuffer) throws(EncoderFailure) {
+    func encode(_ input: UnsafeRawBufferPointer, level: Int32, into output: ScratchBuffer)
+        throws(EncoderFailure)
+    {
         ZSTD_CCtx_reset(context, ZSTD_reset_session_only)
         ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level)
         output.reserve(ZSTD_compressBound(input.count))
