@@ -98,6 +98,23 @@ struct ProducerTransactionsTests {
         #expect(states.oldestTransactionLastTimestamp == Timestamp(20))
     }
 
+    @Test("a transaction below others that have been decided is the oldest")
+    func offsetsGoBack() throws {
+        // No log is written so; one that is read again after damage may be.
+        var states = ProducerStates()
+        for (producer, offset) in [(1, 10), (2, 20), (3, 30)] as [(Int64, Int64)] {
+            states.update(
+                ProducerBatches.data(producer: producer, sequence: 0, at: offset, isTransactional: true))
+        }
+        try states.end(producer: 1)
+        states.update(ProducerBatches.data(producer: 4, sequence: 0, at: 5, isTransactional: true))
+        #expect(states.firstUndecidedOffset == Offset(5))
+        try states.end(producer: 2)
+        #expect(states.firstUndecidedOffset == Offset(5) && states.ongoingTransactionCount == 2)
+        try states.end(producer: 4)
+        #expect(states.firstUndecidedOffset == Offset(30) && states.ongoingTransactionCount == 1)
+    }
+
     @Test("ten thousand open transactions that end in random order", arguments: [1, 2, 3] as [UInt64])
     func manyTransactions(seed: UInt64) throws {
         var generator = SeededGenerator(seed: seed)
