@@ -82,7 +82,7 @@ private struct Comparison {
         endOffset = header.nextOffset.rawValue
     }
 
-    private func answer(to header: RecordBatchHeader, origin: AppendOrigin) -> ProducerModel.Answer {
+    private mutating func answer(to header: RecordBatchHeader, origin: AppendOrigin) -> ProducerModel.Answer {
         do throws(ProducerStateError) {
             guard let batch = try states.check(header, origin: origin) else { return .append }
             return .duplicate(ProducerModel.Batch(batch))

@@ -84,7 +84,9 @@ public struct ProducerEntry: Sendable {
     /// The newest batch; nil when none is retained.
     public var lastBatch: AppendedBatch? { batchCount == 0 ? nil : batch(at: batchCount - 1) }
     /// Sequence of the last record; -1 when no batch is retained.
-    public var lastSequence: SequenceNumber { lastBatch?.lastSequence ?? .none }
+    public var lastSequence: SequenceNumber {
+        batchCount == 0 ? .none : ring[(oldest + batchCount - 1) % Self.retainedBatchCount].lastSequence
+    }
     /// Offset of the last data record; -1 when no batch is retained.
     public var lastDataOffset: Offset { lastBatch?.lastOffset ?? Offset(-1) }
     /// 0 when no batch is retained.
@@ -95,9 +97,13 @@ public struct ProducerEntry: Sendable {
         guard header.producerEpoch == producerEpoch else { return nil }
         let firstSequence = header.baseSequence
         let lastSequence = header.lastSequence
-        for index in 0..<batchCount {
-            let batch = batch(at: index)
-            if batch.lastSequence == lastSequence && batch.firstSequence == firstSequence { return batch }
+        // Oldest first; the ring is only turned when it is full.
+        var place = oldest
+        for _ in 0..<batchCount {
+            if ring[place].lastSequence == lastSequence && ring[place].firstSequence == firstSequence {
+                return ring[place]
+            }
+            place = place + 1 == Self.retainedBatchCount ? 0 : place + 1
         }
         return nil
     }

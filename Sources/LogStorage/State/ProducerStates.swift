@@ -51,6 +51,10 @@ public struct ProducerStates: Sendable {
     /// In no order. Slots are filled without gaps.
     private var table: [ProducerEntry] = []
     private var slots: [ProducerID: Int32] = [:]
+    /// The producer last looked at and its slot: an update follows each check, and most batches come from the producer
+    /// of the one before. No producer where the slot may have changed since.
+    private var recentProducerID: ProducerID = .none
+    private var recentSlot = 0
     private var ongoing = OngoingTransactions()
     private var unreplicated = UnreplicatedTransactions()
 
@@ -102,8 +106,10 @@ public struct ProducerStates: Sendable {
 
     /// Checks a data batch; call before offsets are assigned to it. Control batches pass: see `checkMarker`.
     ///
+    /// Changes nothing but what makes the `update` that follows fast; mutating, it is also spared a copy of the state.
+    ///
     /// - Returns: nil when the batch is to be appended. Otherwise it was appended before, and this is what to answer.
-    public func check(
+    public mutating func check(
         _ header: RecordBatchHeader, origin: AppendOrigin
     ) throws(ProducerStateError) -> AppendedBatch? {
         guard header.hasProducerID, origin.mayRefuse, !header.attributes.isControl else { return nil }
@@ -111,10 +117,11 @@ public struct ProducerStates: Sendable {
         if checksSequence && header.baseSequence.rawValue < 0 {
             throw .missingSequence(producerID: header.producerID, received: header.baseSequence)
         }
-        guard let slot = slots[header.producerID] else { return nil }
-        let index = Int(slot)
-        if checksSequence, let duplicate = table[index].duplicate(of: header) { return duplicate }
-        let current = table[index].producerEpoch
+        guard let index = knownSlot(of: header.producerID) else { return nil }
+        // Through a span, an entry of 240 bytes is looked at without being copied.
+        let entries = table.span
+        if checksSequence, let duplicate = entries[index].duplicate(of: header) { return duplicate }
+        let current = entries[index].producerEpoch
         if header.producerEpoch < current {
             throw .fencedEpoch(
                 producerID: header.producerID, current: current, received: header.producerEpoch)
@@ -122,14 +129,15 @@ public struct ProducerStates: Sendable {
         // A producer without an epoch has said nothing yet that a sequence could follow.
         if checksSequence && current != .none {
             let isNewEpoch = header.producerEpoch != current
-            let expected = isNewEpoch ? SequenceNumber(0) : table[index].lastSequence.next
+            let expected = isNewEpoch ? SequenceNumber(0) : entries[index].lastSequence.next
             if header.baseSequence != expected {
                 throw .outOfOrderSequence(
                     producerID: header.producerID, producerEpoch: header.producerEpoch, expected: expected,
                     received: header.baseSequence)
             }
         }
-        if let firstOffset = table[index].currentTransactionFirstOffset, !header.attributes.isTransactional {
+        if let firstOffset = entries[index].currentTransactionFirstOffset, !header.attributes.isTransactional
+        {
             throw .invalidTransactionState(
                 producerID: header.producerID, transactionFirstOffset: firstOffset)
         }
@@ -263,6 +271,7 @@ public struct ProducerStates: Sendable {
 
     /// Forgets everything. The next batch is expected at `endOffset`.
     public mutating func removeAll(endOffset: Offset = .zero) {
+        recentProducerID = .none
         table.removeAll()
         slots.removeAll()
         ongoing.removeAll()
@@ -285,9 +294,18 @@ public struct ProducerStates: Sendable {
 
     // MARK: The table
 
+    /// Place of a producer in the table; nil for one that is not known.
+    private mutating func knownSlot(of producerID: ProducerID) -> Int? {
+        if recentProducerID == producerID { return recentSlot }
+        guard let slot = slots[producerID] else { return nil }
+        recentProducerID = producerID
+        recentSlot = Int(slot)
+        return recentSlot
+    }
+
     /// Place of a producer in the table, which gets an empty entry for one that is not known.
     private mutating func slot(of producerID: ProducerID) -> Int {
-        if let slot = slots[producerID] { return Int(slot) }
+        if let index = knownSlot(of: producerID) { return index }
         if table.count >= evictionCount { evict() }
         slots[producerID] = Int32(table.count)
         table.append(ProducerEntry(producerID: producerID))
@@ -315,6 +333,7 @@ public struct ProducerStates: Sendable {
     }
 
     private mutating func remove(at index: Int) {
+        recentProducerID = .none
         slots[table[index].producerID] = nil
         let last = table.removeLast()
         if index < table.count {
