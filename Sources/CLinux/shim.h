@@ -12,3 +12,4 @@
 
 int fallocate(int descriptor, int mode, off_t offset, off_t length);
 ssize_t pwritev2(int descriptor, const struct iovec *vectors, int count, off_t offset, int flags);
+int pthread_setname_np(unsigned long thread, const char *name);

@@ -11,6 +11,7 @@ public struct Errno: RawRepresentable, Hashable, Sendable, CustomStringConvertib
     public static let interrupted = Errno(rawValue: EINTR)
     public static let inputOutput = Errno(rawValue: EIO)
     public static let badDescriptor = Errno(rawValue: EBADF)
+    public static let noMemory = Errno(rawValue: ENOMEM)
     public static let wouldBlock = Errno(rawValue: EAGAIN)
     public static let accessDenied = Errno(rawValue: EACCES)
     public static let badAddress = Errno(rawValue: EFAULT)

@@ -2,7 +2,7 @@
 public enum IOOperation: String, Sendable {
     case open, close, read, write, sync, truncate, allocate, map, unmap, stat, list, rename, remove, createDirectory
     case removeDirectory, syncDirectory, lock, space, sendfile, advise, ring, socket, bind, listen, accept, connect
-    case receive, send, socketOption, epoll, eventDescriptor
+    case receive, send, socketOption, epoll, eventDescriptor, thread, limit, usage
 }
 
 /// A failed operation: what, on what, and why.

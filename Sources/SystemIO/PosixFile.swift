@@ -1,4 +1,5 @@
 internal import Base
+internal import CLiburing
 internal import CLinux
 internal import Glibc
 
@@ -8,7 +9,7 @@ public final class PosixFile: File {
     private let owned: OwnedDescriptor
     /// Whether the descriptor may be written. The kernel answers EBADF to a write on a read-only descriptor, which the
     /// gate takes for a bug; so the question is answered here, before it.
-    private let isWritable: Bool
+    let isWritable: Bool
 
     init(path: String, descriptor: consuming OwnedDescriptor, isWritable: Bool) {
         self.path = path

@@ -1,5 +1,6 @@
 internal import Base
 internal import CShims
+internal import CLiburing
 internal import Glibc
 
 /// The kernel's files and directories. Files are made with mode 0644, directories with 0755, less the process's umask.

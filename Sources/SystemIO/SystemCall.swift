@@ -46,6 +46,21 @@ enum SystemCall {
         }
     }
 
+    /// For calls that answer their error number negated instead of setting `errno` (liburing), and for completions.
+    /// - Returns: what the call returned, zero or more.
+    @inline(__always)
+    static func negated(
+        _ operation: IOOperation, _ subject: @autoclosure () -> String, _ call: () -> Int32
+    ) throws(IOError) -> Int32 {
+        while true {
+            let value = call()
+            if value >= 0 { return value }
+            let error = Errno(rawValue: -value)
+            if error == .interrupted { continue }
+            throw failure(operation, subject(), error)
+        }
+    }
+
     /// For calls that answer a null pointer when they fail. `readdir` also answers null at its end, which is told
     /// from an error only by an `errno` that stayed zero.
     /// - Returns: nil when the call answered null without an error.

@@ -1,4 +1,5 @@
 public import Base
+internal import CLiburing
 internal import Glibc
 
 /// The machine's clocks.

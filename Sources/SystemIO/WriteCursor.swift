@@ -1,4 +1,5 @@
 internal import Base
+internal import CLiburing
 internal import CLinux
 internal import Glibc
 
