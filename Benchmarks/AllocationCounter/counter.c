@@ -20,8 +20,8 @@ int dmq_allocation_counting(void) { return 0; }
 
 int dmq_allocation_counting(void) { return 1; }
 
-// The C library keeps its own entry points under these names for replacements like ours. Its free() takes back what
-// they return, so it is not replaced.
+// The C library keeps its own entry points under these names for replacements like ours. Its free() takes
+// back what they return, so it is not replaced.
 extern void *__libc_malloc(size_t);
 extern void *__libc_calloc(size_t, size_t);
 extern void *__libc_realloc(void *, size_t);

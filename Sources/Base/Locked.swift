@@ -6,6 +6,7 @@ public final class Locked<Value: Sendable>: Sendable {
 
     public init(_ value: Value) { mutex = Mutex(value) }
 
+    /// Calls `body` with the value while no other thread has it. `body` must not wait for another lock.
     @discardableResult
     public func withLock<Result>(_ body: (inout Value) -> Result) -> Result {
         mutex.withLock { value in body(&value) }

@@ -113,6 +113,7 @@ public enum LogLayout {
         return slash == path.startIndex ? "/" : String(path[..<slash])
     }
 
+    /// The name of a segment's file.
     public static func fileName(
         _ kind: LogFileKind, _ baseOffset: Offset, suffix: LogFileSuffix? = nil
     ) -> String {
@@ -135,6 +136,7 @@ public enum LogLayout {
         return LogFileName(kind: kind, baseOffset: Offset(baseOffset), suffix: suffix)
     }
 
+    /// The name of a partition's directory.
     public static func directoryName(_ partition: TopicPartition) -> String { partition.description }
 
     /// The name under which a directory waits to be deleted, moved in or looked after.

@@ -134,8 +134,10 @@ public final class TransactionIndex {
         }
     }
 
+    /// How many aborted transactions the segment holds.
     public func entryCount() throws(IOError) -> Int { try load()?.entryCount ?? 0 }
 
+    /// The last one, nil when there is none.
     public func lastEntry() throws(IOError) -> AbortedTransaction? {
         guard let core = try load(), core.entryCount > 0 else { return nil }
         return Self.entry(core, core.entryCount - 1)

@@ -22,9 +22,9 @@ public protocol AppendCompletionHandler: AnyObject {
 
 /// Writes and syncs handed to the kernel in batches, completed later. Owned by one thread (a lane).
 ///
-/// A request is *queued* until `submit`, then *in flight* until its last event. Requests to one file may be carried
-/// out in any order and overlap, with one exception: the sync of `write(thenSync: true)` follows its own write.
-/// Buffers of a write are retained and must stay as they are until its `written` event.
+/// A request is *queued* until `submit`, then *in flight* until its last event. Requests to one file may be
+/// carried out in any order and overlap, with one exception: the sync of `write(thenSync: true)` follows its
+/// own write. Buffers of a write are retained and must stay as they are until its `written` event.
 public protocol AppendQueue: AnyObject {
     /// The name of the back end as settings and benchmarks spell it: `io_uring`, `epoll`, `simulated`.
     var name: String { get }
@@ -32,8 +32,8 @@ public protocol AppendQueue: AnyObject {
     /// Requests queued or in flight.
     var pendingCount: Int { get }
 
-    /// Queues a write of the slices one after the other at `position`; short writes are continued. Event `written`,
-    /// then, with `thenSync`, event `synced` (fdatasync).
+    /// Queues a write of the slices one after the other at `position`; short writes are continued. Event
+    /// `written`, then, with `thenSync`, event `synced` (fdatasync).
     func write(
         _ slices: [BufferSlice], to file: any File, at position: Int64, thenSync: Bool,
         _ token: CompletionToken, _ handler: any AppendCompletionHandler)
@@ -44,8 +44,8 @@ public protocol AppendQueue: AnyObject {
     /// Hands everything queued to the kernel; does not wait.
     func submit()
 
-    /// Submits, then delivers the completions there are; when there are none but requests are pending, waits for one
-    /// up to `waitNanoseconds` (nil: without limit; 0: not at all).
+    /// Submits, then delivers the completions there are; when there are none but requests are pending, waits
+    /// for one up to `waitNanoseconds` (nil: without limit; 0: not at all).
     /// - Returns: the number of events delivered.
     @discardableResult
     func poll(waitNanoseconds: UInt64?) -> Int

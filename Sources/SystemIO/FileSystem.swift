@@ -25,15 +25,18 @@ public enum SyncKind: Sendable {
 /// What may be done with a mapping.
 public enum MapAccess: Sendable {
     case read
-    /// Shared with the file: stores reach it at the latest with `MappedRegion.sync`, and may reach it at any time before.
+    /// Shared with the file: stores reach it at the latest with `MappedRegion.sync`, and may reach it at any
+    /// time before.
     case readWrite
 }
 
 /// How a range of a file will be used, a hint.
 public enum AccessAdvice: Sendable { case sequential, random, willNeed, dontNeed }
 
+/// What stands under a path.
 public enum FileKind: Sendable { case regular, directory, other }
 
+/// What the file system knows of a file besides its bytes.
 public struct FileAttributes: Sendable {
     public let kind: FileKind
     public let byteCount: Int64
@@ -47,6 +50,7 @@ public struct FileAttributes: Sendable {
     }
 }
 
+/// A name in a directory.
 public struct DirectoryEntry: Sendable {
     /// The last path component.
     public let name: String
@@ -81,25 +85,27 @@ public protocol File: AnyObject, Sendable {
 
     func byteCount() throws(IOError) -> Int64
 
-    /// Fills `range` of `buffer` from `position` on; returns fewer bytes than asked only at the end of the file.
+    /// Fills `range` of `buffer` from `position` on; returns fewer bytes than asked only at the end of the
+    /// file.
     func read(into buffer: IOBuffer, _ range: Range<Int>, at position: Int64) throws(IOError) -> Int
 
-    /// Writes the slices one after the other from `position` on, extending the file where needed. On return all is
-    /// written (in the page cache), not synced. On error any part may have been written.
+    /// Writes the slices one after the other from `position` on, extending the file where needed. On return
+    /// all is written (in the page cache), not synced. On error any part may have been written.
     func write(_ slices: [BufferSlice], at position: Int64) throws(IOError)
 
     /// Cuts or extends (with zeros) the file. Durable after a sync.
     func truncate(to byteCount: Int64) throws(IOError)
 
-    /// Makes sure that later writes into `range` find their blocks allocated; extends the file with zeros to the
-    /// range's end, existing bytes stay. Throws `noSpace` when there is no room.
+    /// Makes sure that later writes into `range` find their blocks allocated; extends the file with zeros to
+    /// the range's end, existing bytes stay. Throws `noSpace` when there is no room.
     func allocate(_ range: Range<Int64>) throws(IOError)
 
-    /// On return everything written before is on stable storage. After an error nothing is known about it: never
-    /// retry as if it had worked.
+    /// On return everything written before is on stable storage. After an error nothing is known about it:
+    /// never retry as if it had worked.
     func sync(_ kind: SyncKind) throws(IOError)
 
-    /// Maps the first `byteCount` bytes, which may not pass the end of the file. Lives on after the file is closed.
+    /// Maps the first `byteCount` bytes, which may not pass the end of the file. Lives on after the file is
+    /// closed.
     func map(byteCount: Int, _ access: MapAccess) throws(IOError) -> MappedRegion
 
     func advise(_ advice: AccessAdvice, _ range: Range<Int64>)
@@ -107,8 +113,8 @@ public protocol File: AnyObject, Sendable {
 
 /// Files and directories by path. Any thread may call.
 ///
-/// Creating, renaming and removing are durable after `syncDirectory` of the directories concerned (and the content
-/// of a created file after a sync of the file).
+/// Creating, renaming and removing are durable after `syncDirectory` of the directories concerned (and the
+/// content of a created file after a sync of the file).
 public protocol FileSystem: AnyObject, Sendable {
     func open(_ path: String, _ mode: OpenMode) throws(IOError) -> any File
 
@@ -134,6 +140,7 @@ public protocol FileSystem: AnyObject, Sendable {
 
     func space(at path: String) throws(IOError) -> VolumeSpace
 
-    /// Takes the exclusive lock file at `path` (created when absent); throws `busy` while another process holds it.
+    /// Takes the exclusive lock file at `path` (created when absent); throws `busy` while another process
+    /// holds it.
     func lock(_ path: String) throws(IOError) -> any DirectoryLock
 }

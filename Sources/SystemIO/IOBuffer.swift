@@ -1,8 +1,10 @@
-/// A block of memory that the kernel reads from or writes to: page aligned, of fixed size, freed with its last
-/// reference.
+internal import Base
+
+/// A block of memory that the kernel reads from or writes to: page aligned, of fixed size, freed with its
+/// last reference.
 ///
-/// Not synchronised: whoever holds it decides who writes. A buffer handed to an `AppendQueue` must not be written in
-/// the range handed over until that write completed.
+/// Not synchronised: whoever holds it decides who writes. A buffer handed to an `AppendQueue` must not be
+/// written in the range handed over until that write completed.
 public final class IOBuffer: @unchecked Sendable {
     // @unchecked: the pointer and the size never change; the bytes follow the ownership rule above.
     let base: UnsafeMutableRawPointer
@@ -41,7 +43,9 @@ public final class IOBuffer: @unchecked Sendable {
     /// The bytes of `range`, for writing. Traps when the range does not lie within the buffer.
     @_lifetime(borrow self)
     public func mutableBytes(_ range: Range<Int>) -> MutableRawSpan {
-        precondition(range.lowerBound >= 0 && range.upperBound <= byteCount)
+        invariant(
+            range.lowerBound >= 0 && range.upperBound <= byteCount,
+            "\(range) of a buffer of \(byteCount) bytes")
         let span = MutableRawSpan(_unsafeStart: base + range.lowerBound, byteCount: range.count)
         return unsafe _overrideLifetime(span, borrowing: self)
     }
@@ -53,7 +57,9 @@ public struct BufferSlice: Sendable {
     public let range: Range<Int>
 
     public init(_ buffer: IOBuffer, _ range: Range<Int>) {
-        precondition(range.lowerBound >= 0 && range.upperBound <= buffer.byteCount)
+        invariant(
+            range.lowerBound >= 0 && range.upperBound <= buffer.byteCount,
+            "a slice \(range) of a buffer of \(buffer.byteCount) bytes")
         self.buffer = buffer
         self.range = range
     }

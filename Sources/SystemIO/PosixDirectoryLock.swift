@@ -3,7 +3,8 @@ internal import Glibc
 
 /// A lock file held with flock(2): the kernel lets go of it when the process ends, however it ends.
 ///
-/// The file holds the holder's process ID as text, only so that the error of whoever comes second can name it.
+/// The file holds the holder's process ID as text, only so that the error of whoever comes second can name
+/// it.
 final class PosixDirectoryLock: DirectoryLock {
     private let descriptor: OwnedDescriptor
 
@@ -12,7 +13,7 @@ final class PosixDirectoryLock: DirectoryLock {
         let number = opened.rawValue
         do {
             _ = try SystemCall.run(.lock, path) { flock(number, LOCK_EX | LOCK_NB) }
-        } catch where error.errno == .wouldBlock {
+        } catch  where error.errno == .wouldBlock {
             throw IOError(.lock, "\(path) (held by process \(Self.holder(number)))", .busy)
         }
         var text = Array("\(getpid())\n".utf8)
@@ -25,7 +26,9 @@ final class PosixDirectoryLock: DirectoryLock {
     /// What the holder wrote; `unknown` when it has not written it yet.
     private static func holder(_ descriptor: Int32) -> String {
         withUnsafeTemporaryAllocation(byteCount: 20, alignment: 1) { room in
-            let answer = try? SystemCall.run(.read, "lock file") { pread(descriptor, room.baseAddress, room.count, 0) }
+            let answer = try? SystemCall.run(.read, "lock file") {
+                pread(descriptor, room.baseAddress, room.count, 0)
+            }
             let count = answer ?? 0
             let digits = room[..<count].prefix { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }
             return digits.isEmpty ? "unknown" : String(decoding: digits, as: UTF8.self)

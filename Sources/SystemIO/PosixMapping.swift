@@ -14,7 +14,8 @@ final class PosixMapping: MappingOwner, @unchecked Sendable {
         self.path = path
     }
 
-    /// Maps the first `byteCount` bytes of an open file, shared. Zero bytes map nothing, which the kernel would refuse.
+    /// Maps the first `byteCount` bytes of an open file, shared. Zero bytes map nothing, which the kernel
+    /// would refuse.
     static func region(
         descriptor: Int32, path: String, byteCount: Int, _ access: MapAccess
     ) throws(IOError) -> MappedRegion {
@@ -30,12 +31,14 @@ final class PosixMapping: MappingOwner, @unchecked Sendable {
     }
 
     /// Where an empty mapping points: an address that is never read.
-    nonisolated(unsafe) private static let noBytes = UnsafeMutableRawPointer.allocate(byteCount: 1, alignment: 1)
+    nonisolated(unsafe) private static let noBytes = UnsafeMutableRawPointer.allocate(
+        byteCount: 1, alignment: 1)
 
     deinit {
         if byteCount == 0 { return }
         let error = SystemCall.once { munmap(base, byteCount) }
-        invariant(error == nil, "unmapping \(byteCount) bytes of \(path) failed: \(String(describing: error))")
+        invariant(
+            error == nil, "unmapping \(byteCount) bytes of \(path) failed: \(String(describing: error))")
     }
 
     func sync(_ range: Range<Int>) throws(IOError) {

@@ -1,8 +1,8 @@
 import LogStorage
 import RecordFormat
 
-/// The producer state as slow and obvious as can be: it keeps the whole history of the log and answers every question
-/// by reading it from the start.
+/// The producer state as slow and obvious as can be: it keeps the whole history of the log and answers every
+/// question by reading it from the start.
 struct ProducerModel {
     enum Event {
         case data(RecordBatchHeader)

@@ -194,8 +194,8 @@ struct ProducerSnapshotFileTests {
     }
 }
 
-/// Kafka's own logs, batch by batch through the producer state: what it wrote as snapshots and transaction index is
-/// what we must come to.
+/// Kafka's own logs, batch by batch through the producer state: what it wrote as snapshots and transaction
+/// index is what we must come to.
 @Suite("Producer states against Kafka's")
 struct GoldenProducerStatesTests {
     @Test(

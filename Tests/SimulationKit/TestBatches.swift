@@ -30,7 +30,8 @@ public enum TestBatches {
 
     /// A commit or abort marker, as a coordinator writes it.
     public static func marker(
-        isAbort: Bool, producerID: Int64, producerEpoch: Int16, coordinatorEpoch: Int32 = 0, timestamp: Int64 = 1000
+        isAbort: Bool, producerID: Int64, producerEpoch: Int16, coordinatorEpoch: Int32 = 0,
+        timestamp: Int64 = 1000
     ) -> BufferSlice {
         var record = ByteWriter()
         record.write(Int8(0))
@@ -48,7 +49,8 @@ public enum TestBatches {
         records.write(record.bytes)
         return slice(
             records.bytes, count: 1, attributes: BatchAttributes(isTransactional: true, isControl: true),
-            timestamp: timestamp, baseOffset: 0, leaderEpoch: -1, producerID: producerID, producerEpoch: producerEpoch,
+            timestamp: timestamp, baseOffset: 0, leaderEpoch: -1, producerID: producerID,
+            producerEpoch: producerEpoch,
             sequence: -1)
     }
 
@@ -58,7 +60,8 @@ public enum TestBatches {
     ) -> BufferSlice {
         var writer = ByteWriter()
         writer.write(baseOffset)
-        writer.write(Int32(RecordBatchHeader.byteCount + records.count - RecordBatchHeader.lengthPrefixByteCount))
+        writer.write(
+            Int32(RecordBatchHeader.byteCount + records.count - RecordBatchHeader.lengthPrefixByteCount))
         writer.write(leaderEpoch)
         writer.write(RecordBatchHeader.currentMagic)
         writer.write(UInt32(0))

@@ -49,7 +49,9 @@ struct PosixFileSystemTests {
     @Test("A full device is told as no space")
     func fullDevice() throws {
         let file = try PosixFileSystem().open("/dev/full", .readWrite)
-        let error = #expect(throws: IOError.self) { try file.write([BufferSlice(IOBuffer(byteCount: 10))], at: 0) }
+        let error = #expect(throws: IOError.self) {
+            try file.write([BufferSlice(IOBuffer(byteCount: 10))], at: 0)
+        }
         #expect(error?.errno.meansNoSpace == true)
         #expect(error?.subject == "/dev/full")
     }

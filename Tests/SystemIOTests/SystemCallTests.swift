@@ -31,10 +31,14 @@ struct SystemCallTests {
         #expect(script.calls == interruptions + 1)
     }
 
-    @Test("After the interruptions the error that comes is thrown, with what was asked", arguments: [0, 1, 3, 1000])
+    @Test(
+        "After the interruptions the error that comes is thrown, with what was asked",
+        arguments: [0, 1, 3, 1000])
     func throwsAfterInterruptions(_ interruptions: Int) {
         var script = Script(interruptions: interruptions, answer: -1, error: ENOSPC)
-        let error = #expect(throws: IOError.self) { try SystemCall.run(.write, "some file") { script.call() } }
+        let error = #expect(throws: IOError.self) {
+            try SystemCall.run(.write, "some file") { script.call() }
+        }
         #expect(error == IOError(.write, "some file", .noSpace))
         #expect(script.calls == interruptions + 1)
     }

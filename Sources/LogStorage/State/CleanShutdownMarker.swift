@@ -100,5 +100,6 @@ public struct CleanShutdownMarker: Hashable, Sendable {
         return decimal(text.dropFirst()).map { -$0 }
     }
 
+    /// The content of the file.
     public func encoded() -> [UInt8] { Array("\(Self.prefix)\(brokerEpoch)}".utf8) }
 }

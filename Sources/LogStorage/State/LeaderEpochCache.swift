@@ -160,6 +160,7 @@ public struct LeaderEpochCache: Sendable {
         self.entries = entries
     }
 
+    /// The content of the file.
     public func encoded() -> [UInt8] {
         var text = ByteWriter(capacity: 16 + entries.count * 24)
         text.write(utf8: "\(CheckpointReader.version)\n\(entries.count)\n")

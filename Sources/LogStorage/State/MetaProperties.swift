@@ -107,5 +107,6 @@ public struct MetaProperties: Hashable, Sendable {
         self.nodeID = nodeID
     }
 
+    /// The content of the file.
     public func encoded() -> [UInt8] { properties.encoded() }
 }

@@ -17,6 +17,7 @@ public import SystemIO
 
 /// An offset for each of many partitions, as kept in a log directory.
 public struct OffsetCheckpoint: Hashable, Sendable {
+    /// A line of the file.
     public struct Entry: Hashable, Sendable {
         public let partition: TopicPartition
         public let offset: Offset
@@ -74,6 +75,7 @@ public struct OffsetCheckpoint: Hashable, Sendable {
         self.entries = entries
     }
 
+    /// The content of the file.
     public func encoded() -> [UInt8] {
         var text = ByteWriter(capacity: 16 + entries.count * 48)
         text.write(utf8: "\(CheckpointReader.version)\n\(entries.count)\n")

@@ -2,10 +2,10 @@ internal import RecordFormat
 
 /// The transactions of a partition that have no marker yet, by their first offset.
 ///
-/// Transactions begin in the order of their offsets, so a sorted array that grows at its end is a complete order: the
-/// oldest is found at once, any other by bisection. Decided ones are marked, skipped at the front, and swept out when
-/// they are half of the array; every operation is constant or logarithmic, amortised, and none allocates once the
-/// array has its size.
+/// Transactions begin in the order of their offsets, so a sorted array that grows at its end is a complete
+/// order: the oldest is found at once, any other by bisection. Decided ones are marked, skipped at the front,
+/// and swept out when they are half of the array; every operation is constant or logarithmic, amortised, and
+/// none allocates once the array has its size.
 struct OngoingTransactions: Sendable {
     struct Transaction: Sendable {
         let producerID: ProducerID
@@ -107,12 +107,12 @@ struct OngoingTransactions: Sendable {
     }
 }
 
-/// The transactions whose markers the high watermark has not passed: decided, but the decision could still be lost with
-/// this leader.
+/// The transactions whose markers the high watermark has not passed: decided, but the decision could still be
+/// lost with this leader.
 ///
 /// Only the smallest first offset among them is asked for, and they leave in the order of their markers. So a
-/// transaction that began later and ended earlier than another can never be the answer and is dropped at once; what is
-/// left rises in both offsets, and its front is the answer.
+/// transaction that began later and ended earlier than another can never be the answer and is dropped at
+/// once; what is left rises in both offsets, and its front is the answer.
 struct UnreplicatedTransactions: Sendable {
     private struct Transaction: Sendable {
         let firstOffset: Offset

@@ -69,5 +69,6 @@ public struct PartitionMetadata: Hashable, Sendable {
         topicID = TopicID(value)
     }
 
+    /// The content of the file.
     public func encoded() -> [UInt8] { Array("\(Self.versionKey)0\n\(Self.topicIDKey)\(topicID)".utf8) }
 }

@@ -1,7 +1,7 @@
 internal import RecordFormat
 
-// A producer snapshot, `<20-digit offset>.snapshot`: the producers as they were when the log ended at that offset. Big
-// endian, as Kafka writes it:
+// A producer snapshot, `<20-digit offset>.snapshot`: the producers as they were when the log ended at that
+// offset. Big endian, as Kafka writes it:
 //
 //   position size field
 //          0    2 version                     1
@@ -18,9 +18,9 @@ internal import RecordFormat
 //         34    4 coordinatorEpoch            of the last marker; -1: none
 //         38    8 currentTxnFirstOffset       first offset of the open transaction; -1: none is open
 //
-// Of the five batches that are remembered, the last is in the file. The file ends with the last entry. It is valid when
-// its CRC and its length are right and each entry is possible; otherwise it is dropped, and the state is rebuilt from
-// an older snapshot and the log after it.
+// Of the five batches that are remembered, the last is in the file. The file ends with the last entry. It is
+// valid when its CRC and its length are right and each entry is possible; otherwise it is dropped, and the
+// state is rebuilt from an older snapshot and the log after it.
 
 /// Why bytes are no producer snapshot. Nothing is lost: the state is rebuilt from the log.
 public enum ProducerSnapshotError: Error, Hashable, Sendable {

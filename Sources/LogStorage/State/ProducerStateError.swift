@@ -1,10 +1,10 @@
 public import RecordFormat
 
-/// Why a batch of an idempotent or transactional producer is not appended. Each case becomes one Kafka error code,
-/// named with it; nothing of the state changed when one is thrown.
+/// Why a batch of an idempotent or transactional producer is not appended. Each case becomes one Kafka error
+/// code, named with it; nothing of the state changed when one is thrown.
 public enum ProducerStateError: Error, Hashable, Sendable {
-    /// OUT_OF_ORDER_SEQUENCE_NUMBER: there is a gap between the producer's last batch and this one, or an old batch
-    /// is sent again that is no longer among the retained ones.
+    /// OUT_OF_ORDER_SEQUENCE_NUMBER: there is a gap between the producer's last batch and this one, or an old
+    /// batch is sent again that is no longer among the retained ones.
     case outOfOrderSequence(
         producerID: ProducerID, producerEpoch: ProducerEpoch, expected: SequenceNumber,
         received: SequenceNumber)
@@ -15,7 +15,8 @@ public enum ProducerStateError: Error, Hashable, Sendable {
     /// INVALID_PRODUCER_EPOCH: a newer incarnation of the producer has written already (KIP-98, KIP-588).
     case fencedEpoch(producerID: ProducerID, current: ProducerEpoch, received: ProducerEpoch)
 
-    /// TRANSACTION_COORDINATOR_FENCED: the marker comes from a transaction coordinator that has been replaced.
+    /// TRANSACTION_COORDINATOR_FENCED: the marker comes from a transaction coordinator that has been
+    /// replaced.
     case staleCoordinatorEpoch(producerID: ProducerID, current: Int32, received: Int32)
 
     /// INVALID_TXN_STATE: a batch outside of any transaction while the producer's transaction, which began at
@@ -47,8 +48,8 @@ extension ProducerStateError: CustomStringConvertible {
 public enum AppendOrigin: Sendable, Hashable, CaseIterable {
     /// A produce request: epoch and sequence are checked, duplicates are recognised.
     case client
-    /// A group or transaction coordinator on this broker: only the epoch is checked, because the offset commits of a
-    /// transaction carry the producer's ID and epoch but no sequence.
+    /// A group or transaction coordinator on this broker: only the epoch is checked, because the offset
+    /// commits of a transaction carry the producer's ID and epoch but no sequence.
     case coordinator
     /// A follower's fetch: what the leader took is taken.
     case replication
@@ -61,6 +62,7 @@ public enum AppendOrigin: Sendable, Hashable, CaseIterable {
 
 /// What ends a transaction on a partition: the content of the control record that the coordinator writes.
 public struct TransactionMarker: Sendable, Hashable {
+    /// How the transaction ended.
     public enum Kind: Sendable, Hashable, CaseIterable { case commit, abort }
 
     public let kind: Kind
