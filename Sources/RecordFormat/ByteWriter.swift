@@ -1,45 +1,48 @@
-internal import Base
+public import Base
 
 /// Collects numbers and byte strings one after the other, big endian, in storage that grows.
 public struct ByteWriter: Sendable {
     /// What was written.
-    public private(set) var bytes: [UInt8]
+    public var bytes: [UInt8] { storage }
+
+    @usableFromInline var storage: [UInt8]
 
     /// - Parameter capacity: bytes to make room for at once.
     public init(capacity: Int = 0) {
-        bytes = []
-        bytes.reserveCapacity(capacity)
+        storage = []
+        storage.reserveCapacity(capacity)
     }
 
-    public var byteCount: Int { bytes.count }
+    public var byteCount: Int { storage.count }
 
     /// Forgets what was written and keeps the room.
-    public mutating func removeAll() { bytes.removeAll(keepingCapacity: true) }
+    public mutating func removeAll() { storage.removeAll(keepingCapacity: true) }
 
     /// Appends a big-endian integer of its own width.
-    @inline(__always)
+    @inlinable
     public mutating func write<Value: FixedWidthInteger & BitwiseCopyable>(_ value: Value) {
-        withUnsafeBytes(of: value.bigEndian) { bytes.append(contentsOf: $0) }
+        withUnsafeBytes(of: value.bigEndian) { storage.append(contentsOf: $0) }
     }
 
     public mutating func write(_ other: RawSpan) {
-        other.withUnsafeBytes { bytes.append(contentsOf: $0) }
+        other.withUnsafeBytes { storage.append(contentsOf: $0) }
     }
 
-    public mutating func write(_ other: [UInt8]) { bytes.append(contentsOf: other) }
+    public mutating func write(_ other: [UInt8]) { storage.append(contentsOf: other) }
 
     /// Appends the UTF-8 of `text`.
-    public mutating func write(utf8 text: String) { bytes.append(contentsOf: text.utf8) }
+    public mutating func write(utf8 text: String) { storage.append(contentsOf: text.utf8) }
 
     /// Replaces an integer that was written before, as for lengths that are known at the end. Traps when it
     /// does not lie within what was written.
+    @inlinable
     public mutating func overwrite<Value: FixedWidthInteger & BitwiseCopyable>(
         _ value: Value, at position: Int
     ) {
         invariant(
-            position >= 0 && position <= bytes.count - MemoryLayout<Value>.size,
-            "\(Value.self) at \(position) of \(bytes.count) bytes")
-        bytes.withUnsafeMutableBytes {
+            position >= 0 && position <= storage.count - MemoryLayout<Value>.size,
+            "\(Value.self) at \(position) of \(storage.count) bytes")
+        storage.withUnsafeMutableBytes {
             $0.storeBytes(of: value.bigEndian, toByteOffset: position, as: Value.self)
         }
     }
@@ -51,10 +54,10 @@ public struct ByteWriter: Sendable {
     public mutating func writeUnsignedVarlong(_ value: UInt64) {
         var rest = value
         while rest >= 0x80 {
-            bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
+            storage.append(UInt8(truncatingIfNeeded: rest) | 0x80)
             rest >>= 7
         }
-        bytes.append(UInt8(truncatingIfNeeded: rest))
+        storage.append(UInt8(truncatingIfNeeded: rest))
     }
 
     /// Appends a signed number as records carry it: zigzag, so that small negative ones are short too.

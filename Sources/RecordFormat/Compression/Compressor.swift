@@ -38,7 +38,8 @@ extension CompressionCodec {
         }
     }
 
-    /// Kafka's default level; nil where the codec has none. Gzip's -1 is zlib's own choice, 6.
+    /// Kafka's default level; nil where the codec has none. Gzip's -1 is zlib's own choice, 6; LZ4's 9 is its
+    /// fast way, not its ninth thorough one.
     public var defaultLevel: Int? {
         switch self {
         case .none, .snappy: nil

@@ -68,14 +68,18 @@ final class LZ4Encoder {
 
     deinit { LZ4F_freeCompressionContext(context) }
 
-    /// - Parameter level: 1 to 17; from 3 on the library takes its slow and thorough way.
+    /// What Kafka calls level 9 and has as the default is LZ4's fast way, not the ninth of its thorough ones.
+    private static let kafkaFastLevel: Int32 = 9
+    private static let fastLevel: Int32 = 0
+
+    /// - Parameter level: 1 to 17, as Kafka counts them; but for 9 the library's own, thorough from 3 on.
     func encode(_ input: UnsafeRawBufferPointer, level: Int32, into output: ScratchBuffer)
         throws(EncoderFailure)
     {
         var preferences = LZ4F_preferences_t()
         preferences.frameInfo.blockSizeID = LZ4F_max64KB
         preferences.frameInfo.blockMode = LZ4F_blockIndependent
-        preferences.compressionLevel = level
+        preferences.compressionLevel = level == Self.kafkaFastLevel ? Self.fastLevel : level
         let bound = Int(LZ4F_HEADER_SIZE_MAX) + LZ4F_compressBound(input.count, &preferences)
         output.reserve(bound)
         let room = output.room()
