@@ -18,23 +18,33 @@ public final class LogLane {
     public let queue: any AppendQueue
     public let timeSource: any TimeSource
     public let road: AppendRoad
-    /// For scanning batch headers; whoever uses it is done with it before calling anything else.
-    let scanBuffer = IOBuffer(byteCount: LogLane.scanBufferByteCount)
+    let scanContext: ScanContext
+    private var jitter: SeededGenerator
     private var dirtyLogs: [PartitionLog] = []
 
-    /// Large enough for the headers between two index entries, small enough to be copied cheaply.
-    static let scanBufferByteCount = 8192
-
-    public init(queue: any AppendQueue, timeSource: any TimeSource, road: AppendRoad = .direct) {
+    /// - Parameter seed: of the jitter that spreads the rolling of segments.
+    public init(
+        queue: any AppendQueue, timeSource: any TimeSource, road: AppendRoad = .direct, seed: UInt64 = 0
+    ) {
         self.queue = queue
         self.timeSource = timeSource
         self.road = road
+        scanContext = ScanContext(timeSource: timeSource)
+        jitter = SeededGenerator(seed: seed)
         dirtyLogs.reserveCapacity(64)
     }
 
-    var now: Timestamp { Timestamp(timeSource.wallClockMilliseconds()) }
+    var now: Timestamp { scanContext.now }
 
     var monotonicMilliseconds: UInt64 { timeSource.monotonicNanoseconds() / 1_000_000 }
+
+    /// For scanning batch headers.
+    var scanBuffer: IOBuffer { scanContext.buffer }
+
+    /// A number of milliseconds below `limit`.
+    func nextJitter(below limit: Int64) -> Int64 {
+        limit > 0 ? Int64(jitter.next() % UInt64(limit)) : 0
+    }
 
     /// Remembers a log that has something to flush; each log calls once per turn.
     func noteDirty(_ log: PartitionLog) { dirtyLogs.append(log) }

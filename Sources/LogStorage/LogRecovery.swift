@@ -39,6 +39,19 @@ struct RecoveredLog {
     var logEndOffset = Offset.zero
     /// Everything below is on stable storage.
     var recoveryPoint = Offset.zero
+    /// What the checkpoint said.
+    var checkpointedRecoveryPoint = Offset.zero
+}
+
+/// A log that was recovered and waits for its lane. Handed from the thread that recovered it to that of the lane.
+public struct RecoveredPartition: @unchecked Sendable {
+    // @unchecked: whoever makes it lets go of it, and only one takes it up.
+    public let opening: LogOpening
+    public let directory: LogDirectory
+    let place: LogPlace
+    let contents: RecoveredLog
+
+    public var damage: [LogDamage] { contents.damage }
 }
 
 extension PartitionLog {
@@ -46,17 +59,30 @@ extension PartitionLog {
     public static func open(
         _ opening: LogOpening, in directory: LogDirectory, lane: LogLane
     ) throws(LogError) -> PartitionLog {
+        try PartitionLog(try recover(opening, in: directory, lane.scanContext), lane: lane)
+    }
+
+    /// The part of opening that reads the disk; any thread, with a context of its own.
+    public static func recover(
+        _ opening: LogOpening, in directory: LogDirectory, _ context: ScanContext
+    ) throws(LogError) -> RecoveredPartition {
         try directory.checkOnline()
         let place = LogPlace(directory: directory, path: opening.path)
-        var recovery = LogRecovery(opening: opening, place: place, lane: lane)
+        var recovery = LogRecovery(opening: opening, place: place, context: context)
         do {
-            let contents = try recovery.run()
-            return try PartitionLog(
-                partition: opening.partition, configuration: opening.configuration, lane: lane, place: place,
-                contents: contents)
+            return RecoveredPartition(
+                opening: opening, directory: directory, place: place, contents: try recovery.run())
         } catch {
             throw directory.writeFailed(error)
         }
+    }
+
+    /// The part of opening that binds the log to its lane.
+    public convenience init(_ recovered: RecoveredPartition, lane: LogLane) throws(LogError) {
+        try self.init(
+            partition: recovered.opening.partition, configuration: recovered.opening.configuration,
+            lane: lane,
+            place: recovered.place, contents: recovered.contents)
     }
 }
 
@@ -64,7 +90,7 @@ extension PartitionLog {
 struct LogRecovery {
     private let opening: LogOpening
     private let place: LogPlace
-    private let lane: LogLane
+    private let context: ScanContext
     private let logger: Logger
     private var log = RecoveredLog()
     /// Everything from here on was read and checked, so that what is derived from it has to be derived anew.
@@ -72,10 +98,10 @@ struct LogRecovery {
     /// Epochs that scanned batches began with.
     private var scannedEpochs: [(LeaderEpoch, Offset)] = []
 
-    init(opening: LogOpening, place: LogPlace, lane: LogLane) {
+    init(opening: LogOpening, place: LogPlace, context: ScanContext) {
         self.opening = opening
         self.place = place
-        self.lane = lane
+        self.context = context
         logger = place.directory.logger.named("recovery")
     }
 
@@ -94,6 +120,7 @@ struct LogRecovery {
         }
         log.logStartOffset = max(opening.logStartOffset ?? .zero, log.segments.all[0].baseOffset)
         if log.logStartOffset > log.logEndOffset { try startAboveEnd() }
+        log.checkpointedRecoveryPoint = min(opening.recoveryPoint ?? .zero, log.logEndOffset)
         try recoverLeaderEpochs()
         try recoverProducers()
         return log
@@ -106,7 +133,8 @@ struct LogRecovery {
 
     private mutating func addSegment(at baseOffset: Offset) throws {
         let segment = try LogSegment.create(
-            baseOffset: baseOffset, place: place, configuration: opening.configuration, now: lane.now, jitter: 0)
+            baseOffset: baseOffset, place: place, configuration: opening.configuration, now: context.now,
+            jitter: 0)
         try segment.file().sync(.data)
         try fileSystem.syncDirectory(place.path)
         log.segments.append(segment)
@@ -146,8 +174,10 @@ struct LogRecovery {
         var swaps: [Offset] = []
         var removed = false
         for file in files {
-            let log = LogFileName(kind: .log, baseOffset: file.baseOffset, suffix: file.suffix == .swap ? .swap : nil)
-            let facts = FileRecovery.Facts(kind: file.kind, suffix: file.suffix, hasLog: present.contains(log))
+            let log = LogFileName(
+                kind: .log, baseOffset: file.baseOffset, suffix: file.suffix == .swap ? .swap : nil)
+            let facts = FileRecovery.Facts(
+                kind: file.kind, suffix: file.suffix, hasLog: present.contains(log))
             switch FileRecovery.action(for: facts) {
             case .keep?: continue
             case .remove?:
@@ -172,7 +202,7 @@ struct LogRecovery {
     /// The offset after the last batch of a compacted segment that waits to take its place.
     private func swapEndOffset(_ baseOffset: Offset) throws -> Offset {
         let file = try fileSystem.open(place.filePath(.log, baseOffset, suffix: .swap), .read)
-        var scanner = BatchScanner(file: file, from: 0, to: try file.byteCount(), buffer: lane.scanBuffer)
+        var scanner = BatchScanner(file: file, from: 0, to: try file.byteCount(), buffer: context.buffer)
         var end = baseOffset
         while let header = try scanner.next() { end = header.nextOffset }
         return end
@@ -188,7 +218,8 @@ struct LogRecovery {
             let segment = try segment(bases[index], isLast: next == nil)
             let facts = SegmentRecovery.Facts(
                 wasShutDownCleanly: opening.wasShutDownCleanly,
-                extent: extent(of: bases[index], next: next, recoveryPoint), indexes: try indexState(of: segment))
+                extent: extent(of: bases[index], next: next, recoveryPoint),
+                indexes: try indexState(of: segment))
             guard let action = SegmentRecovery.action(for: facts) else {
                 invariantFailed("no row of the table for \(facts)")
             }
@@ -249,7 +280,7 @@ struct LogRecovery {
     /// The last segment of a log that was closed in order: only its end is looked for.
     private mutating func trustLast(_ segment: LogSegment, _ recoveryPoint: Offset) throws -> Bool {
         do {
-            log.logEndOffset = try segment.endOffsetByIndex(buffer: lane.scanBuffer)
+            log.logEndOffset = try segment.endOffsetByIndex(buffer: context.buffer)
             return true
         } catch {
             logger.log(
@@ -267,7 +298,8 @@ struct LogRecovery {
         if start == nil { try segment.resetIndexes(configuration: opening.configuration) }
         let file = try segment.reopenForWriting()
         scannedFrom = min(scannedFrom ?? .zero + Int64.max, start?.offset ?? segment.baseOffset)
-        let buffer = IOBuffer(byteCount: Int(min(Int64(SegmentScanner.windowByteCount), max(fileByteCount, 4096))))
+        let buffer = IOBuffer(
+            byteCount: Int(min(Int64(SegmentScanner.windowByteCount), max(fileByteCount, 4096))))
         var scanner = try SegmentScanner(
             file: file, from: start?.position ?? 0, segmentBaseOffset: segment.baseOffset,
             expectedOffset: start?.offset ?? segment.baseOffset, buffer: buffer)
@@ -286,7 +318,8 @@ struct LogRecovery {
                 log.logEndOffset = max(log.logEndOffset, nextOffset)
                 let facts = facts(end, next: next, recoveryPoint, wasCompacted: wasCompacted)
                 return try finishScan(
-                    of: segment, file, facts, reason, scanner.position, recoveryPoint, fileByteCount: fileByteCount)
+                    of: segment, file, facts, reason, scanner.position, recoveryPoint,
+                    fileByteCount: fileByteCount)
             }
         }
     }
@@ -301,7 +334,8 @@ struct LogRecovery {
         default: reach = wasCompacted ? .compacted : .short
         }
         return TailRecovery.Facts(
-            end: end, reach: reach, isBelowRecoveryPoint: log.logEndOffset < min(next ?? recoveryPoint, recoveryPoint))
+            end: end, reach: reach,
+            isBelowRecoveryPoint: log.logEndOffset < min(next ?? recoveryPoint, recoveryPoint))
     }
 
     private mutating func noteEpoch(_ header: RecordBatchHeader) {
@@ -310,10 +344,13 @@ struct LogRecovery {
     }
 
     private mutating func finishScan(
-        of segment: LogSegment, _ file: any File, _ facts: TailRecovery.Facts, _ reason: String, _ position: Int64,
+        of segment: LogSegment, _ file: any File, _ facts: TailRecovery.Facts, _ reason: String,
+        _ position: Int64,
         _ recoveryPoint: Offset, fileByteCount: Int64
     ) throws -> Bool {
-        guard let action = TailRecovery.action(for: facts) else { invariantFailed("no row of the table for \(facts)") }
+        guard let action = TailRecovery.action(for: facts) else {
+            invariantFailed("no row of the table for \(facts)")
+        }
         switch action {
         case .accept:
             if position < fileByteCount { try file.truncate(to: position) }
@@ -321,7 +358,9 @@ struct LogRecovery {
             try cut(segment, file, facts, reason, position, fileByteCount: fileByteCount)
         case .reportDamage:
             reportDamage(segment, reason, position, recoveryPoint)
-            if facts.end != .endOfFile { segment.noteDamage(at: position, reason: reason, byteCount: fileByteCount) }
+            if facts.end != .endOfFile {
+                segment.noteDamage(at: position, reason: reason, byteCount: fileByteCount)
+            }
         }
         try file.sync(.full)
         if facts.reach != .last && action != .cut { try segment.seal() }
@@ -329,7 +368,8 @@ struct LogRecovery {
     }
 
     private func cut(
-        _ segment: LogSegment, _ file: any File, _ facts: TailRecovery.Facts, _ reason: String, _ position: Int64,
+        _ segment: LogSegment, _ file: any File, _ facts: TailRecovery.Facts, _ reason: String,
+        _ position: Int64,
         fileByteCount: Int64
     ) throws {
         let level: LogLevel = facts.end == .invalid || facts.reach != .last ? .warn : .info
@@ -360,7 +400,8 @@ struct LogRecovery {
     private func dropSegments(_ bases: ArraySlice<Offset>) throws(IOError) {
         for base in bases.reversed() {
             logger.log(
-                .warn, "segment behind the end of the log dropped", [LogField("path", place.filePath(.log, base))])
+                .warn, "segment behind the end of the log dropped",
+                [LogField("path", place.filePath(.log, base))])
             for kind in LogFileKind.allCases {
                 try SegmentSwap.removeIfPresent(place.filePath(kind, base), fileSystem)
             }
@@ -404,7 +445,7 @@ struct LogRecovery {
         var epochs: [(LeaderEpoch, Offset)] = []
         for segment in log.segments.all {
             var scanner = BatchScanner(
-                file: try segment.file(), from: 0, to: segment.readableByteCount, buffer: lane.scanBuffer)
+                file: try segment.file(), from: 0, to: segment.readableByteCount, buffer: context.buffer)
             while let header = try scanner.next() {
                 guard header.partitionLeaderEpoch > (epochs.last?.0 ?? .none) else { continue }
                 epochs.append((header.partitionLeaderEpoch, header.baseOffset))
@@ -425,7 +466,7 @@ struct LogRecovery {
         // Offsets above the end will be given again: a snapshot of their former owners must not come back.
         if removed { try fileSystem.syncDirectory(place.path) }
         let builder = ProducerStateBuilder(
-            place: place, lane: lane, configuration: opening.configuration, logger: logger)
+            place: place, context: context, configuration: opening.configuration, logger: logger)
         let built = try builder.build(
             segments: log.segments, logStartOffset: log.logStartOffset, endOffset: log.logEndOffset,
             rebuildFrom: scannedFrom)

@@ -35,7 +35,8 @@ final class LogSegment {
     ///   - byteCount: bytes of valid batches in the file.
     ///   - isSealed: nothing will be appended any more.
     init(
-        baseOffset: Offset, place: LogPlace, byteCount: Int64, allocatedByteCount: Int64? = nil, isSealed: Bool,
+        baseOffset: Offset, place: LogPlace, byteCount: Int64, allocatedByteCount: Int64? = nil,
+        isSealed: Bool,
         createdMilliseconds: Int64, jitterMilliseconds: Int64 = 0
     ) {
         self.baseOffset = baseOffset
@@ -113,7 +114,8 @@ final class LogSegment {
             let defect = offsets.damage(logByteCount: byteCount) ?? times.damage()
             if let defect {
                 place.directory.logger.log(
-                    .warn, "index damaged, made anew", [LogField("path", filePath), LogField("reason", defect)])
+                    .warn, "index damaged, made anew",
+                    [LogField("path", filePath), LogField("reason", defect)])
             } else {
                 openedOffsetIndex = offsets
                 openedTimeIndex = times
@@ -133,7 +135,7 @@ final class LogSegment {
             try createIndexes(configuration)
             byteCount = 0
             defer { byteCount = end }
-            let buffer = IOBuffer(byteCount: LogLane.scanBufferByteCount)
+            let buffer = IOBuffer(byteCount: ScanContext.bufferByteCount)
             var scanner = BatchScanner(file: try file(), from: 0, to: readableByteCount(end), buffer: buffer)
             while let header = try scanner.next() {
                 noteBatch(header, indexInterval: configuration.indexIntervalByteCount)
@@ -167,10 +169,12 @@ final class LogSegment {
     /// has to allocate and a full disk shows before anything has an offset.
     func reserve(_ byteCount: Int, configuration: LogConfiguration) throws(IOError) {
         let needed = self.byteCount + Int64(byteCount)
-        guard needed > allocatedByteCount, configuration.preallocatesSegments, place.directory.supportsAllocation
+        guard needed > allocatedByteCount, configuration.preallocatesSegments,
+            place.directory.supportsAllocation
         else { return }
         let step = min(max(allocatedByteCount, Self.smallestAllocation), Self.largestAllocation)
-        let generous = min(max(allocatedByteCount + step, needed), max(Int64(configuration.segmentByteCount), needed))
+        let generous = min(
+            max(allocatedByteCount + step, needed), max(Int64(configuration.segmentByteCount), needed))
         let file = try self.file()
         do {
             try file.allocate(allocatedByteCount..<generous)
@@ -201,7 +205,9 @@ final class LogSegment {
         }
         if byteCountSinceIndexEntry > indexInterval {
             if let index = openedOffsetIndex, index.append(header.lastOffset, at: byteCount) {
-                if let largest = knownLargestTimestamp { _ = openedTimeIndex?.append(largest.timestamp, largest.offset) }
+                if let largest = knownLargestTimestamp {
+                    _ = openedTimeIndex?.append(largest.timestamp, largest.offset)
+                }
                 byteCountSinceIndexEntry = 0
             }
         }
@@ -211,7 +217,8 @@ final class LogSegment {
 
     /// Whether a segment has to be rolled before `byteCount` bytes, ending at `lastOffset`, can be appended.
     func mustRoll(
-        before byteCount: Int, lastOffset: Offset, timestamp: Timestamp, now: Timestamp, _ configuration: LogConfiguration
+        before byteCount: Int, lastOffset: Offset, timestamp: Timestamp, now: Timestamp,
+        _ configuration: LogConfiguration
     ) -> Bool {
         guard self.byteCount > 0 else { return false }
         if self.byteCount + Int64(byteCount) > Int64(configuration.segmentByteCount) { return true }

@@ -45,7 +45,8 @@ extension PartitionLog {
         let logAppendTime = configuration.timestampType == .logAppendTime ? now : .none
         let timestamp = logAppendTime == .none ? summary.maxTimestamp : logAppendTime
         try makeRoom(
-            for: batches.byteCount, lastOffset: logEndOffset + (summary.recordCount - 1), timestamp: timestamp, now: now)
+            for: batches.byteCount, lastOffset: logEndOffset + (summary.recordCount - 1),
+            timestamp: timestamp, now: now)
         if leaderEpoch > leaderEpochs.latest?.epoch ?? .none { try beginEpoch(leaderEpoch) }
 
         let firstOffset = logEndOffset
@@ -66,7 +67,8 @@ extension PartitionLog {
         }
         commit.append(batches, endOffset: nextOffset, durably: durably)
         return LogAppendResult(
-            firstOffset: firstOffset, lastOffset: nextOffset - 1, logAppendTime: logAppendTime, isDuplicate: false)
+            firstOffset: firstOffset, lastOffset: nextOffset - 1, logAppendTime: logAppendTime,
+            isDuplicate: false)
     }
 
     /// Appends record batches as the leader sent them, offsets and epochs included.
@@ -131,7 +133,8 @@ extension PartitionLog {
         if summary.batchCount == 0 { throw .emptyAppend }
         if summary.batchCount > 1, origin == .client { throw .moreThanOneBatch(summary.batchCount) }
         if batches.byteCount > configuration.segmentByteCount {
-            throw .appendTooLarge(byteCount: batches.byteCount, segmentByteCount: configuration.segmentByteCount)
+            throw .appendTooLarge(
+                byteCount: batches.byteCount, segmentByteCount: configuration.segmentByteCount)
         }
         return summary
     }
@@ -167,7 +170,8 @@ extension PartitionLog {
             throw .batchTooLarge(byteCount: header.byteCount, limit: configuration.maximumBatchByteCount)
         }
         do {
-            try RecordBatch.validate(batches.bytes.extracting(start..<start + header.byteCount), header: header)
+            try RecordBatch.validate(
+                batches.bytes.extracting(start..<start + header.byteCount), header: header)
         } catch {
             throw .batch(error, index: index)
         }
@@ -248,10 +252,9 @@ extension PartitionLog {
             let oldFile = try old.file()
             try old.seal()
             try writeProducerSnapshot(at: logEndOffset, sync: false)
-            let jitterLimit = configuration.segmentJitterMilliseconds
             let new = try LogSegment.create(
                 baseOffset: logEndOffset, place: place, configuration: configuration, now: now,
-                jitter: jitterLimit > 0 ? Int64(jitter.next() % UInt64(jitterLimit)) : 0)
+                jitter: lane.nextJitter(below: configuration.segmentJitterMilliseconds))
             // A synced append is only as durable as the name of its file.
             try place.fileSystem.syncDirectory(place.path)
             segments.append(new)

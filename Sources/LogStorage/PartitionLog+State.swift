@@ -41,8 +41,10 @@ extension PartitionLog {
 
     /// Derives the producer state at `endOffset` from the newest usable snapshot and the batches after it.
     func rebuildProducers(upTo endOffset: Offset) throws(LogError) {
-        let builder = ProducerStateBuilder(place: place, lane: lane, configuration: configuration, logger: logger)
-        let built = try builder.build(segments: segments, logStartOffset: logStartOffset, endOffset: endOffset)
+        let builder = ProducerStateBuilder(
+            place: place, context: lane.scanContext, configuration: configuration, logger: logger)
+        let built = try builder.build(
+            segments: segments, logStartOffset: logStartOffset, endOffset: endOffset)
         producers = built.producers
         snapshotOffset = built.snapshotOffset
         producers.onHighWatermarkUpdated(highWatermark)

@@ -22,7 +22,8 @@ extension PartitionLog {
         try recoveryPointKeeper?.lowerRecoveryPoint(of: self, to: offset)
         try cutBack(to: offset)
         logger.log(
-            .info, "log truncated", [LogField("partition", partition), LogField("logEndOffset", logEndOffset)])
+            .info, "log truncated",
+            [LogField("partition", partition), LogField("logEndOffset", logEndOffset)])
         return logEndOffset
     }
 
@@ -75,6 +76,7 @@ extension PartitionLog {
     private func finishCut(at endOffset: Offset, file: any File, position: Int64) throws {
         commit.reset(file: file, position: position, endOffset: endOffset)
         highWatermark = min(highWatermark, endOffset)
+        checkpointedRecoveryPoint = min(checkpointedRecoveryPoint, endOffset)
         if leaderEpochs.truncateFromEnd(endOffset) { try writeLeaderEpochs() }
         try removeSnapshots(above: endOffset)
         try rebuildProducers(upTo: endOffset)
@@ -103,6 +105,7 @@ extension PartitionLog {
         try place.fileSystem.syncDirectory(place.path)
         logStartOffset = offset
         highWatermark = offset
+        checkpointedRecoveryPoint = min(checkpointedRecoveryPoint, offset)
         commit.reset(file: file, position: 0, endOffset: offset, syncedEndOffset: offset)
         leaderEpochs.removeAll()
         try writeLeaderEpochs()

@@ -51,9 +51,12 @@ public final class PartitionLog {
     /// What recovery found broken and left in place.
     public internal(set) var damage: [LogDamage] = []
     var isClosed = false
-    var jitter: SeededGenerator
     /// Where the last reads ended: sequential readers go on there without a search.
     var readPositions = ReadPositions()
+
+    /// What the recovery point checkpoint on disk says at least. Compaction stays below it: recovery takes a gap above
+    /// it for a tail that was lost.
+    public internal(set) var checkpointedRecoveryPoint: Offset
 
     /// The first offset that readers may ask for.
     public internal(set) var logStartOffset: Offset
@@ -78,7 +81,7 @@ public final class PartitionLog {
         damage = contents.damage
         logStartOffset = contents.logStartOffset
         highWatermark = contents.logStartOffset
-        jitter = SeededGenerator(seed: UInt64(bitPattern: Int64(partition.hashValue)) ^ lane.timeSource.monotonicNanoseconds())
+        checkpointedRecoveryPoint = contents.checkpointedRecoveryPoint
         let owner = CommitOwner()
         do {
             commit = GroupCommit(
@@ -120,6 +123,9 @@ public final class PartitionLog {
         producers.onHighWatermarkUpdated(target)
     }
 
+    /// The recovery point checkpoint with `recoveryPoint` for this log is durable.
+    public func noteCheckpointed(recoveryPoint: Offset) { checkpointedRecoveryPoint = recoveryPoint }
+
     func checkUsable() throws(LogError) {
         if isClosed { throw .closed(path: place.path) }
         try directory.checkOnline()
@@ -153,7 +159,8 @@ public final class PartitionLog {
         let reason = directory.writeFailed(error)
         let lostFrom = commit.writtenEndOffset
         logger.log(
-            .error, "appends lost", [
+            .error, "appends lost",
+            [
                 LogField("partition", partition), LogField("fromOffset", lostFrom), LogField("reason", error),
             ])
         if directory.failure == nil {
@@ -210,7 +217,9 @@ struct ReadPositions {
 
     /// Remembers that a batch with base offset at least `offset` begins at `position`; replaces the entry of the reader
     /// that came from `previous`, else the oldest.
-    mutating func note(_ offset: Offset, position: Int64, inSegment baseOffset: Offset, after previous: Offset) {
+    mutating func note(
+        _ offset: Offset, position: Int64, inSegment baseOffset: Offset, after previous: Offset
+    ) {
         var slot = next
         for index in entries.indices
         where entries[index].offset == previous && entries[index].segmentBaseOffset == baseOffset {

@@ -5,7 +5,7 @@ internal import SystemIO
 /// Derives producer state from the newest usable snapshot and the batches after it.
 struct ProducerStateBuilder {
     let place: LogPlace
-    let lane: LogLane
+    let context: ScanContext
     let configuration: LogConfiguration
     let logger: Logger
 
@@ -27,7 +27,8 @@ struct ProducerStateBuilder {
         do {
             for index in first..<segments.count where segments[index].baseOffset < endOffset {
                 try replay(
-                    segments[index], from: from, to: endOffset, rebuildFrom: rebuildFrom, into: &result.producers)
+                    segments[index], from: from, to: endOffset, rebuildFrom: rebuildFrom,
+                    into: &result.producers)
             }
         } catch {
             throw LogError(reading: error)
@@ -39,7 +40,8 @@ struct ProducerStateBuilder {
         let empty = ProducerStates(
             expirationMilliseconds: configuration.producerIDExpirationMilliseconds, logger: logger)
         do {
-            let offsets = try place.fileSystem.contents(ofDirectory: place.path).compactMap { entry -> Offset? in
+            let offsets = try place.fileSystem.contents(ofDirectory: place.path).compactMap {
+                entry -> Offset? in
                 guard let name = LogLayout.parse(fileName: entry.name), name.kind == .producerSnapshot,
                     name.suffix == nil, name.baseOffset <= limit
                 else { return nil }
@@ -48,7 +50,7 @@ struct ProducerStateBuilder {
             for offset in offsets.sorted(by: >) {
                 guard let entries = try load(offset) else { continue }
                 var producers = empty
-                producers.load(entries, endOffset: offset, now: lane.now)
+                producers.load(entries, endOffset: offset, now: context.now)
                 return Result(producers: producers, snapshotOffset: offset)
             }
         } catch {
@@ -89,9 +91,11 @@ struct ProducerStateBuilder {
         _ segment: LogSegment, from: Offset, to endOffset: Offset, rebuildFrom: Offset?,
         into producers: inout ProducerStates
     ) throws {
-        let floor = from > segment.baseOffset ? try segment.offsetIndex().floor(offset: from)?.position ?? 0 : 0
+        let floor =
+            from > segment.baseOffset ? try segment.offsetIndex().floor(offset: from)?.position ?? 0 : 0
         let file = try segment.file()
-        var scanner = BatchScanner(file: file, from: floor, to: segment.readableByteCount, buffer: lane.scanBuffer)
+        var scanner = BatchScanner(
+            file: file, from: floor, to: segment.readableByteCount, buffer: context.buffer)
         while true {
             let position = scanner.position
             guard let header = try scanner.next(), header.baseOffset < endOffset else { return }
@@ -107,7 +111,8 @@ struct ProducerStateBuilder {
                 continue
             }
             let isMissing = rebuildFrom.map { header.baseOffset >= $0 } ?? false
-            try producers.takeMarker(marker, header, transactionIndex: isMissing ? segment.transactionIndex : nil)
+            try producers.takeMarker(
+                marker, header, transactionIndex: isMissing ? segment.transactionIndex : nil)
         }
     }
 }
@@ -118,7 +123,8 @@ extension ProducerStates {
         _ marker: TransactionMarker, _ header: RecordBatchHeader, transactionIndex: TransactionIndex?
     ) throws(IOError) {
         guard
-            let completed = complete(header, isAbort: marker.isAbort, coordinatorEpoch: marker.coordinatorEpoch)
+            let completed = complete(
+                header, isAbort: marker.isAbort, coordinatorEpoch: marker.coordinatorEpoch)
         else { return }
         if completed.isAborted, let transactionIndex {
             try transactionIndex.append(

@@ -48,7 +48,9 @@ public final class RecycledFiles: @unchecked Sendable {
     /// Takes over the file at `path`, by renaming it, when there is room in the pool. Nobody may still read it.
     /// - Returns: false when the pool is full; the file is then where it was.
     func accept(_ path: String, lastOffset: Offset) -> Bool {
-        guard limitByteCount > 0, let byteCount = try? fileSystem.attributes(of: path)?.byteCount else { return false }
+        guard limitByteCount > 0, let byteCount = try? fileSystem.attributes(of: path)?.byteCount else {
+            return false
+        }
         let target: String? = state.withLock { state in
             guard byteCount > 0, state.byteCount + byteCount <= limitByteCount else { return nil }
             state.byteCount += byteCount
@@ -63,7 +65,9 @@ public final class RecycledFiles: @unchecked Sendable {
             state.withLock { $0.byteCount -= byteCount }
             return false
         }
-        state.withLock { $0.entries.append(Entry(path: target, byteCount: byteCount, lastOffset: lastOffset)) }
+        state.withLock {
+            $0.entries.append(Entry(path: target, byteCount: byteCount, lastOffset: lastOffset))
+        }
         return true
     }
 
@@ -74,7 +78,7 @@ public final class RecycledFiles: @unchecked Sendable {
     /// magic and checksum, which lie behind the boundary or on it, become zero.
     private func disarm(_ path: String, byteCount: Int64) throws {
         let file = try fileSystem.open(path, .readWrite)
-        let buffer = IOBuffer(byteCount: LogLane.scanBufferByteCount)
+        let buffer = IOBuffer(byteCount: ScanContext.bufferByteCount)
         let covered = Int64(RecordBatchHeader.checksummedFrom)
         let zeros = BufferSlice(IOBuffer(byteCount: Int(covered) - RecordBatchHeader.magicPosition))
         var scanner = BatchScanner(file: file, from: 0, to: byteCount, buffer: buffer)

@@ -1,0 +1,108 @@
+internal import Base
+public import RecordFormat
+internal import SystemIO
+
+/// The offset checkpoints of one log directory: what a restart may rely on. Any thread.
+///
+/// Each file is replaced whole and durably; what changes in between is kept in memory until the next `write`, but for a
+/// recovery point that has to fall, which is written at once.
+public final class DirectoryCheckpoints: @unchecked Sendable {
+    // @unchecked: mutable state is behind `state`, a lock.
+    public struct Offsets: Sendable, Equatable {
+        public var recoveryPoint: Offset?
+        public var logStartOffset: Offset?
+        public var highWatermark: Offset?
+        public var firstDirtyOffset: Offset?
+
+        public init() {}
+    }
+
+    private let directory: LogDirectory
+    private let state: Locked<[TopicPartition: Offsets]>
+    /// One writer of the files at a time.
+    private let writing = Locked(())
+
+    /// Reads what is there; a file that cannot be understood counts as absent, with a warning: logs are then
+    /// recovered from their beginning.
+    init(directory: LogDirectory) throws(LogError) {
+        self.directory = directory
+        var all: [TopicPartition: Offsets] = [:]
+        for kind in Self.kinds {
+            let path = LogLayout.path(directory.path, kind.name)
+            do throws(StateFileError) {
+                guard let file = try OffsetCheckpoint.read(path, directory.fileSystem) else { continue }
+                for entry in file.entries {
+                    all[entry.partition, default: Offsets()][keyPath: kind.field] = entry.offset
+                }
+            } catch {
+                if case .io(let cause) = error { throw .io(cause) }
+                directory.logger.log(.warn, "checkpoint unreadable, ignored", [LogField("reason", error)])
+            }
+        }
+        state = Locked(all)
+    }
+
+    private struct Kind: @unchecked Sendable {
+        // @unchecked: a key path without captures.
+        let name: String
+        let field: WritableKeyPath<Offsets, Offset?>
+    }
+
+    private static let recoveryPoints = Kind(name: LogLayout.recoveryPointCheckpoint, field: \.recoveryPoint)
+    private static let kinds = [
+        recoveryPoints, Kind(name: LogLayout.logStartOffsetCheckpoint, field: \.logStartOffset),
+        Kind(name: LogLayout.highWatermarkCheckpoint, field: \.highWatermark),
+        Kind(name: LogLayout.cleanerOffsetCheckpoint, field: \.firstDirtyOffset),
+    ]
+
+    public subscript(partition: TopicPartition) -> Offsets {
+        state.withLock { $0[partition] ?? Offsets() }
+    }
+
+    /// Notes offsets for the next `write`.
+    public func update(_ partition: TopicPartition, _ change: (inout Offsets) -> Void) {
+        state.withLock { change(&$0[partition, default: Offsets()]) }
+    }
+
+    /// Forgets a partition that was deleted or has moved away.
+    public func remove(_ partition: TopicPartition) {
+        state.withLock { _ = $0.removeValue(forKey: partition) }
+    }
+
+    /// Writes all files. On return what was noted is durable.
+    public func write() throws(LogError) { try write(Self.kinds) }
+
+    /// Makes sure that no recovery point of `partition` above `offset` is on disk, at once.
+    public func lowerRecoveryPoint(of partition: TopicPartition, to offset: Offset) throws(LogError) {
+        let mustWrite = state.withLock { all in
+            guard let known = all[partition]?.recoveryPoint, known > offset else { return false }
+            all[partition]?.recoveryPoint = offset
+            return true
+        }
+        if mustWrite { try write([Self.recoveryPoints]) }
+    }
+
+    private func write(_ kinds: [Kind]) throws(LogError) {
+        let failure: StateFileError? = writing.withLock { _ in
+            let all = state.withLock { $0 }
+            do throws(StateFileError) {
+                for kind in kinds {
+                    let entries = all.compactMap { partition, offsets in
+                        offsets[keyPath: kind.field].map { OffsetCheckpoint.Entry(partition, $0) }
+                    }
+                    let path = LogLayout.path(directory.path, kind.name)
+                    try OffsetCheckpoint(entries.sorted(by: Self.byName)).write(
+                        to: path, directory.fileSystem)
+                }
+                return nil
+            } catch {
+                return error
+            }
+        }
+        if let failure { throw directory.writeFailed(failure) }
+    }
+
+    private static func byName(_ left: OffsetCheckpoint.Entry, _ right: OffsetCheckpoint.Entry) -> Bool {
+        (left.partition.topic, left.partition.partition) < (right.partition.topic, right.partition.partition)
+    }
+}

@@ -1,0 +1,179 @@
+internal import Base
+public import RecordFormat
+internal import SystemIO
+
+/// The logs of one lane: makes, finds and deletes them, and does what has to be done from time to time.
+///
+/// Owned by the lane; the directories and their checkpoints are shared with the other lanes through `LogStore`.
+public final class LogManager: RecoveryPointKeeper {
+    public let store: LogStore
+    public let lane: LogLane
+    private var logs: [TopicPartition: PartitionLog] = [:]
+    private let logger: Logger
+    private var deletions: [Deletion] = []
+
+    private struct Deletion {
+        let path: String
+        let directory: LogDirectory
+        let dueMilliseconds: UInt64
+    }
+
+    public init(store: LogStore, lane: LogLane) {
+        self.store = store
+        self.lane = lane
+        logger = store.logger.named("logs")
+    }
+
+    public subscript(partition: TopicPartition) -> PartitionLog? { logs[partition] }
+
+    /// All logs of the lane, in no order.
+    public var all: some Collection<PartitionLog> { logs.values }
+
+    /// Takes up a log that `LogStore.recoverLogs` has recovered.
+    @discardableResult
+    public func adopt(_ recovered: RecoveredPartition) throws(LogError) -> PartitionLog {
+        let log = try PartitionLog(recovered, lane: lane)
+        if let highWatermark = checkpoints(of: log)?[log.partition].highWatermark {
+            log.advanceHighWatermark(to: highWatermark)
+        }
+        register(log)
+        return log
+    }
+
+    /// Makes a log for a partition that has none, in the working directory with the fewest logs of this lane, durably.
+    public func create(
+        _ partition: TopicPartition, topicID: TopicID? = nil, settings: LogConfiguration
+    ) throws(LogError) -> PartitionLog {
+        invariant(logs[partition] == nil, "\(partition) has a log already")
+        let online = store.onlineDirectories
+        guard let opened = online.min(by: { logCount(in: $0.directory) < logCount(in: $1.directory) }) else {
+            throw .directoryOffline(path: "log.dirs", reason: "no log directory works")
+        }
+        let directory = opened.directory
+        let path = LogLayout.path(directory.path, LogLayout.directoryName(partition))
+        // What an earlier partition of that name left in the checkpoints must not be believed.
+        opened.checkpoints.remove(partition)
+        let log = try PartitionLog.open(
+            LogOpening(partition: partition, path: path, configuration: settings), in: directory, lane: lane)
+        if let topicID {
+            do {
+                try PartitionMetadata(topicID: topicID).write(
+                    to: LogLayout.path(path, LogLayout.partitionMetadata), directory.fileSystem)
+            } catch {
+                throw directory.writeFailed(error)
+            }
+        }
+        register(log)
+        return log
+    }
+
+    private func register(_ log: PartitionLog) {
+        log.recoveryPointKeeper = self
+        logs[log.partition] = log
+    }
+
+    private func logCount(in directory: LogDirectory) -> Int {
+        logs.values.reduce(0) { $1.directory === directory ? $0 + 1 : $0 }
+    }
+
+    private func checkpoints(of log: PartitionLog) -> DirectoryCheckpoints? {
+        store.opened(log.directory)?.checkpoints
+    }
+
+    /// Deletes a partition's log: at once for everybody, its files after `file.delete.delay.ms`. Durable on return.
+    ///
+    /// - Parameter id: 128 random bits, which keep the directory's name apart from others that wait to be removed.
+    public func delete(_ partition: TopicPartition, id: (UInt64, UInt64)) throws(LogError) {
+        guard let log = logs.removeValue(forKey: partition) else { return }
+        let delay = UInt64(max(0, log.configuration.fileDeleteDelayMilliseconds))
+        log.abandon()
+        checkpoints(of: log)?.remove(partition)
+        guard log.directory.failure == nil else { return }
+        let name = LogLayout.directoryName(partition, .delete, id: id)
+        try log.place.move(to: LogLayout.path(log.directory.path, name))
+        deletions.append(
+            Deletion(
+                path: log.path, directory: log.directory, dueMilliseconds: lane.monotonicMilliseconds + delay)
+        )
+        logger.log(.info, "log deleted", [LogField("partition", partition)])
+    }
+
+    public func lowerRecoveryPoint(of log: PartitionLog, to offset: Offset) throws(LogError) {
+        try checkpoints(of: log)?.lowerRecoveryPoint(of: log.partition, to: offset)
+    }
+
+    // MARK: From time to time
+
+    /// Writes down what a restart need not look at again: `log.flush.offset.checkpoint.interval.ms`. Logs of a directory
+    /// that failed are left out.
+    public func checkpoint() throws(LogError) {
+        for log in logs.values where log.directory.failure == nil { try noteOffsets(of: log) }
+        for opened in store.onlineDirectories { try opened.checkpoints.write() }
+        for log in logs.values where log.directory.failure == nil {
+            guard let point = checkpoints(of: log)?[log.partition].recoveryPoint else { continue }
+            log.noteCheckpointed(recoveryPoint: point)
+        }
+    }
+
+    private func noteOffsets(of log: PartitionLog) throws(LogError) {
+        note(try log.prepareCheckpoint(), of: log)
+    }
+
+    private func note(_ point: RecoveryPoint, of log: PartitionLog) {
+        checkpoints(of: log)?.update(log.partition) { offsets in
+            offsets.recoveryPoint = point.recoveryPoint
+            offsets.logStartOffset = point.logStartOffset
+            offsets.highWatermark = log.highWatermark
+        }
+    }
+
+    /// Retention, removal of what was deleted, producers that fell silent: `log.retention.check.interval.ms`. A log that
+    /// fails says so and the others are looked after all the same.
+    /// - Returns: the number of segments that retention deleted.
+    @discardableResult
+    public func maintain() -> Int {
+        var deleted = 0
+        for opened in store.directories { opened.directory.refreshSpace() }
+        for log in logs.values where log.directory.failure == nil {
+            do {
+                deleted += try log.deleteOldSegments()
+                try log.removeDeletedFiles()
+                log.removeExpiredProducers()
+            } catch {
+                logger.log(
+                    .error, "maintenance failed",
+                    [LogField("partition", log.partition), LogField("reason", error)])
+            }
+        }
+        removeDeletedLogs()
+        return deleted
+    }
+
+    private func removeDeletedLogs() {
+        let now = lane.monotonicMilliseconds
+        for deletion in deletions where deletion.dueMilliseconds <= now {
+            store.removeDirectory(deletion.path, of: deletion.directory)
+        }
+        deletions.removeAll { $0.dueMilliseconds <= now }
+    }
+
+    /// Closes all logs of the lane. When every lane has, `LogStore.markCleanShutdown` may be called.
+    public func close() {
+        for log in logs.values {
+            guard log.directory.failure == nil else {
+                log.abandon()
+                continue
+            }
+            do {
+                note(try log.close(), of: log)
+                try log.removeDeletedFiles(all: true)
+            } catch {
+                store.opened(log.directory)?.noteUnclean()
+                logger.log(
+                    .error, "log not closed in order",
+                    [LogField("partition", log.partition), LogField("reason", error)])
+            }
+        }
+        logs.removeAll()
+    }
+}
