@@ -39,6 +39,19 @@ func deadFolderFaults(_ files: [ProjectFile], folders: [String]) -> [Fault] {
     return faults
 }
 
+/// Files in tools that neither the documentation nor another script mentions.
+func unmentionedToolFaults(_ files: [ProjectFile]) -> [Fault] {
+    let readers = files.filter {
+        $0.path.hasSuffix(".md") || $0.path.hasPrefix("tools/") || $0.path.hasPrefix(".ci/")
+            || $0.path.hasPrefix("Tests/")
+    }
+    return files.filter { $0.path.hasPrefix("tools/") }.compactMap { tool in
+        let isMentioned = readers.contains { $0.path != tool.path && ($0.text ?? "").contains(tool.path) }
+        return isMentioned
+            ? nil : Fault(path: tool.path, line: 0, message: "nobody mentions it: document or remove it")
+    }
+}
+
 /// Paths of somebody's machine, and what only somebody's tools know.
 func foreignPathFaults(_ files: [ProjectFile]) -> [Fault] {
     // Put together here so that this file does not contain them.
@@ -90,6 +103,9 @@ func executableFaults(_ files: [ProjectFile]) -> [Fault] {
         expectNone(deadFolderFaults(Repository.files, folders: folders))
     }
 
+    @Test("every tool is mentioned somewhere")
+    func tools() { expectNone(unmentionedToolFaults(Repository.files)) }
+
     @Test("no file knows the machine it was written on")
     func foreignPaths() { expectNone(foreignPathFaults(Repository.files)) }
 
@@ -113,6 +129,15 @@ func executableFaults(_ files: [ProjectFile]) -> [Fault] {
         #expect(
             deadFolderFaults([used, stray, holder], folders: ["Sources/Base"]).map(\.path)
                 == ["Sources/Old/A.swift", "Sources/Base/Placeholder.swift"])
+    }
+
+    @Test("a tool that nobody mentions is found")
+    func findsUnmentionedTools() {
+        let files = [
+            ProjectFile(path: "tools/a", text: "tools/a"), ProjectFile(path: "tools/b", text: ""),
+            ProjectFile(path: "README.md", text: "run tools/b"),
+        ]
+        #expect(unmentionedToolFaults(files).map(\.path) == ["tools/a"])
     }
 
     @Test("a machine's path, a large file and wrong executable bits are found")
