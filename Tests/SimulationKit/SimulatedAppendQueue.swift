@@ -179,8 +179,7 @@ public final class SimulatedAppendQueue: AppendQueue {
     private func advanceWrite(_ request: Request, at index: Int, thenSync: Bool) -> Bool {
         invariant(
             Self.fingerprint(request.slices) == request.fingerprint,
-            "a buffer was changed while its write to \(request.file.path) at \(request.position) was in flight"
-        )
+            "a buffer was changed while its write to \(request.file.path) was in flight")
         let (written, failure) = carryOutWrite(request)
         if failure == nil && written < request.slices.byteCount {
             request.advance(by: written)
@@ -215,8 +214,10 @@ public final class SimulatedAppendQueue: AppendQueue {
 
     private func carryOutSync(_ request: Request) -> IOError? {
         let file = request.file
-        let failed: (Bool) -> Void = { byPowerLoss in
-            if !byPowerLoss { request.abandon() }
+        let failed: (Bool) -> Void = { [disk] byPowerLoss in
+            guard !byPowerLoss else { return }
+            request.abandon()
+            disk.considerEviction(file.inode)
         }
         return disk.lock.withLock {
             defer { request.snapshot = nil }

@@ -169,7 +169,7 @@ public final class SimulatedDisk: @unchecked Sendable {
     func perform<Result>(
         _ operation: IOOperation, _ path: String, _ process: Incarnation, changes: Bool,
         at position: Int64 = 0,
-        byteCount: Int64 = 0, detail: String = "", takesTime: Bool = true,
+        byteCount: Int64 = 0, detail: @autoclosure () -> String = "", takesTime: Bool = true,
         cutShort: ((_ byPowerLoss: Bool) -> Void)? = nil, _ body: (_ isShort: Bool) throws(Refusal) -> Result
     ) throws(IOError) -> Result {
         let outcome: Swift.Result<Result, Refusal> = lock.withLock {
@@ -195,7 +195,7 @@ public final class SimulatedDisk: @unchecked Sendable {
             trace?.record(
                 OperationTrace.Entry(
                     operation: operation, subject: path, position: position, byteCount: byteCount,
-                    detail: detail,
+                    detail: detail(),
                     errno: errno))
             return outcome
         }

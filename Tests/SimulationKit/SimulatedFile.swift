@@ -142,8 +142,10 @@ public final class SimulatedFile: File, @unchecked Sendable {
     }
 
     public func sync(_ kind: SyncKind) throws(IOError) {
-        let failed: (Bool) -> Void = { [inode] byPowerLoss in
-            if !byPowerLoss { inode.abandon(inode.snapshot()) }
+        let failed: (Bool) -> Void = { [disk, inode] byPowerLoss in
+            guard !byPowerLoss else { return }
+            inode.abandon(inode.snapshot())
+            disk.considerEviction(inode)
         }
         try disk.perform(.sync, path, process, changes: true, detail: "\(kind)", cutShort: failed) {
             (_) throws(Refusal) in
@@ -203,8 +205,10 @@ final class SimulatedMapping: MappingOwner, @unchecked Sendable {
     }
 
     func sync(_ range: Range<Int>) throws(IOError) {
-        let failed: (Bool) -> Void = { [inode] byPowerLoss in
-            if !byPowerLoss { inode.abandonMapping(range) }
+        let failed: (Bool) -> Void = { [disk, inode] byPowerLoss in
+            guard !byPowerLoss else { return }
+            inode.abandonMapping(range)
+            disk.considerEviction(inode)
         }
         try disk.perform(
             .sync, path, process, changes: true, at: Int64(range.lowerBound), byteCount: Int64(range.count),
@@ -223,6 +227,12 @@ extension SimulatedDisk {
             guard process.isAlive else { return }
             accounting(inode) { inode.openCount -= 1 }
         }
+    }
+
+    /// After a failed sync: drops what it should have carried from the page cache, where the plan says so.
+    func considerEviction(_ inode: SimulatedInode) {
+        guard injector.plan.evictsAfterFailedSync else { return }
+        inode.evictAbandoned { generator.chance(1, in: 2) }
     }
 
     /// Lets the kernel write back some sectors by itself, where the plan says so.

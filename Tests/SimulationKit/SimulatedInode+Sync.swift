@@ -112,6 +112,24 @@ extension SimulatedInode {
         abandoned[page] = AbandonedPage(sequence: last, fingerprint: fingerprint(page))
     }
 
+    /// Drops the pages that no sync will carry any more from the page cache: from now on they read as the disk has
+    /// them, each sector with what was synced or, if `reached`, with what the failed sync was to carry.
+    func evictAbandoned(whereReached reached: () -> Bool) {
+        for page in abandoned.keys.sorted() {
+            for sector in page * DiskGeometry.sectorsPerPage..<(page + 1) * DiskGeometry.sectorsPerPage {
+                let start = sector * DiskGeometry.sectorByteCount
+                guard start < writtenByteCount else { break }
+                let bytes = start..<min(start + DiskGeometry.sectorByteCount, writtenByteCount)
+                if reached() && bytes.upperBound <= syncedByteCount {
+                    synced.copy(bytes, from: written)
+                } else {
+                    written.copy(bytes, from: synced)
+                }
+            }
+        }
+        abandoned.removeAll()
+    }
+
     /// The kernel writes some sectors back by itself: they survive, though nobody was promised so.
     func writeBack(pages: [Int], choosing keep: () -> Bool) {
         for page in pages {

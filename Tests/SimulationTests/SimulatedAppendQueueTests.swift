@@ -79,7 +79,7 @@ struct SimulatedAppendQueueTests {
     }
 
     @Test(
-        "A sync covers what was written before it was asked for, and not what came after, on the same page too"
+        "A sync covers what was written before it was asked for, and nothing later, on the same page too"
     )
     func syncIsExact() throws {
         let process = disk.mount()

@@ -117,7 +117,7 @@ struct SimulatedDiskFaultTests {
     }
 
     @Test(
-        "A test can cut the power at every change: nothing happens after it, and what was acknowledged survives"
+        "A test can cut the power at every change: nothing happens after it, what was synced survives"
     )
     func everyChangeLosesPower() throws {
         let counting = SimulatedDisk(seed: 1)
@@ -176,6 +176,24 @@ struct SimulatedDiskFaultTests {
             var generator = SeededGenerator(seed: seed)
             disk.crash(&generator)
             outcomes.formUnion(disk.writtenBytes("/f") ?? [])
+        }
+        #expect(outcomes == [1, 9])
+    }
+
+    @Test("After a failed sync the page cache may show what is on the disk instead of what was written")
+    func evictionAfterFailedSync() throws {
+        var outcomes = Set<UInt8>()
+        for seed in UInt64(0)..<40 {
+            let disk = SimulatedDisk(seed: seed)
+            let file = try disk.mount().makeDurable("/f", [9])
+            var plan = DiskFaultPlan([DiskFault([.sync], trigger: .nth(1), effect: .fail(.inputOutput))])
+            plan.evictsAfterFailedSync = true
+            disk.install(plan)
+            try file.write([1], at: 0)
+            #expect(errno { try file.sync(.full) } == .inputOutput)
+            let bytes = try file.readAll()
+            outcomes.formUnion(bytes)
+            #expect(disk.syncedBytes("/f") == bytes)
         }
         #expect(outcomes == [1, 9])
     }
