@@ -14,7 +14,25 @@ uint64_t dmq_allocation_count(void) { return count; }
 
 #ifdef SANITIZED
 
-int dmq_allocation_counting(void) { return 0; }
+// A sanitizer replaces malloc itself and calls back for each block.
+extern int __sanitizer_install_malloc_and_free_hooks(
+    void (*allocated)(const volatile void *, size_t), void (*freed)(const volatile void *));
+
+__attribute__((no_sanitize("address", "thread")))
+static void block_allocated(const volatile void *block, size_t byteCount) {
+    (void)block, (void)byteCount;
+    count++;
+}
+
+static void block_freed(const volatile void *block) { (void)block; }
+
+static int is_installed;
+
+__attribute__((constructor)) static void install(void) {
+    is_installed = __sanitizer_install_malloc_and_free_hooks(block_allocated, block_freed) > 0;
+}
+
+int dmq_allocation_counting(void) { return is_installed; }
 
 #else
 
@@ -50,7 +68,8 @@ void *memalign(size_t alignment, size_t byteCount) {
 void *aligned_alloc(size_t alignment, size_t byteCount) { return memalign(alignment, byteCount); }
 
 int posix_memalign(void **result, size_t alignment, size_t byteCount) {
-    if (alignment % sizeof(void *) != 0 || (alignment & (alignment - 1)) != 0 || alignment == 0) return EINVAL;
+    int is_power_of_two = alignment != 0 && (alignment & (alignment - 1)) == 0;
+    if (!is_power_of_two || alignment % sizeof(void *) != 0) return EINVAL;
     void *block = memalign(alignment, byteCount);
     if (!block) return ENOMEM;
     *result = block;

@@ -158,7 +158,7 @@ struct ProducerSnapshotFileTests {
         }
         #expect(
             ProducerSnapshotError.wrongChecksum(stored: 1, computed: 2).description
-                == "position 2: the CRC is 1 where the content has 2; "
+                == "position 2: the CRC is 1, of the content 2; "
                 + "the producer snapshot will be rebuilt from the log")
         let invalid = ProducerSnapshotError.invalidField(position: 56, field: .producerID, value: -7)
         #expect(

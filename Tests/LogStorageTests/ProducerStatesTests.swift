@@ -113,11 +113,13 @@ private let sequenceCases: [CheckCase] = [
         expected: .duplicate(firstOffset: 0, lastOffset: 4)),
     CheckCase(
         name: "1 does not follow 2^31 - 1", before: { try $0.append(producer: 1, sequence: last) },
-        batch: ProducerBatches.data(producer: 1, sequence: 1), expected: outOfOrder(expected: 0, received: 1)),
+        batch: ProducerBatches.data(producer: 1, sequence: 1),
+        expected: outOfOrder(expected: 0, received: 1)),
     CheckCase(
         name: "after a coordinator's batch without sequence a client begins at 0",
         before: { try $0.append(producer: 1, sequence: -1, origin: .coordinator) },
-        batch: ProducerBatches.data(producer: 1, sequence: 1), expected: outOfOrder(expected: 0, received: 1)),
+        batch: ProducerBatches.data(producer: 1, sequence: 1),
+        expected: outOfOrder(expected: 0, received: 1)),
 ]
 
 private let epochCases: [CheckCase] = [
@@ -192,7 +194,8 @@ private let epochCases: [CheckCase] = [
         expected: .duplicate(firstOffset: 0, lastOffset: 2)),
     CheckCase(
         name: "a producer known by a marker alone begins at 0", before: { try $0.end(producer: 1) },
-        batch: ProducerBatches.data(producer: 1, sequence: 4), expected: outOfOrder(expected: 0, received: 4)),
+        batch: ProducerBatches.data(producer: 1, sequence: 4),
+        expected: outOfOrder(expected: 0, received: 4)),
 ]
 
 private let transactionCases: [CheckCase] = [
@@ -205,7 +208,8 @@ private let transactionCases: [CheckCase] = [
         expected: .refusal(.invalidTransactionState(producerID: one, transactionFirstOffset: .zero))),
     CheckCase(
         name: "a gap outside of the open transaction is a gap first", before: openTransaction,
-        batch: ProducerBatches.data(producer: 1, sequence: 4), expected: outOfOrder(expected: 3, received: 4)),
+        batch: ProducerBatches.data(producer: 1, sequence: 4),
+        expected: outOfOrder(expected: 3, received: 4)),
     CheckCase(
         name: "a coordinator's batch outside of the open transaction is refused", before: openTransaction,
         batch: ProducerBatches.data(producer: 1, sequence: -1), origin: .coordinator,

@@ -22,7 +22,8 @@ struct ProducerTransactionsTests {
         // Decided, but the markers are not replicated.
         #expect(states.firstUnstableOffset == Offset(0))
         states.onHighWatermarkUpdated(Offset(31))
-        // The high watermark is the offset after the last replicated one: the marker at 30 is passed, that at 31 is not.
+        // The high watermark is the offset after the last replicated one: the marker at 30 is passed, that at
+        // 31 is not.
         #expect(states.firstUnstableOffset == Offset(0))
         states.onHighWatermarkUpdated(Offset(32))
         #expect(states.firstUnstableOffset == Offset(20))
@@ -39,7 +40,7 @@ struct ProducerTransactionsTests {
     }
 
     @Test(
-        "a transaction that ended first and began last is stable only when the high watermark passed its marker"
+        "a decided transaction is stable only when the high watermark has passed its marker"
     )
     func unreplicatedOrder() throws {
         var states = ProducerStates()

@@ -3,9 +3,8 @@
 #pragma once
 #include <stdint.h>
 
-/// How often the calling thread has allocated or grown heap memory since it started. Always 0 under the
-/// address sanitizer, which replaces malloc itself: ask `dmq_allocation_counting` before relying on it.
+/// How often the calling thread has allocated or grown heap memory since it started.
 uint64_t dmq_allocation_count(void);
 
-/// 1 where allocations are counted, 0 where they cannot be.
+/// 1 where allocations are counted, 0 where they cannot be: a sanitizer may have no room for our hook.
 int dmq_allocation_counting(void);

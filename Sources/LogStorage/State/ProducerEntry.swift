@@ -1,3 +1,4 @@
+internal import Base
 public import RecordFormat
 
 /// A batch that a producer has appended: enough to recognise it when it is sent again and to answer for it.
@@ -36,10 +37,11 @@ extension SequenceNumber {
     var next: SequenceNumber { SequenceNumber(rawValue == .max ? 0 : rawValue + 1) }
 }
 
-/// What a partition remembers of one producer: fixed size, so that a table of entries needs no memory per append.
+/// What a partition remembers of one producer: fixed size, so that a table of entries needs no memory per
+/// append.
 public struct ProducerEntry: Sendable {
-    /// Batches that are remembered: a producer may have five requests in flight (KIP-98), so a repeated batch is one
-    /// of the last five.
+    /// Batches that are remembered: a producer may have five requests in flight (KIP-98), so a repeated batch
+    /// is one of the last five.
     public static let retainedBatchCount = 5
 
     public let producerID: ProducerID
@@ -77,7 +79,7 @@ public struct ProducerEntry: Sendable {
 
     /// A retained batch, 0 being the oldest. Traps outside of 0 ..< batchCount.
     public func batch(at index: Int) -> AppendedBatch {
-        precondition(index >= 0 && index < batchCount)
+        invariant(index >= 0 && index < batchCount, "batch \(index) of \(batchCount)")
         return ring[(oldest + index) % Self.retainedBatchCount]
     }
 
@@ -127,7 +129,8 @@ public struct ProducerEntry: Sendable {
         }
     }
 
-    /// Whether nothing was heard of the producer for so long that it may be forgotten. Never during a transaction.
+    /// Whether nothing was heard of the producer for so long that it may be forgotten. Never during a
+    /// transaction.
     func isExpired(now: Timestamp, after expirationMilliseconds: Int64) -> Bool {
         guard currentTransactionFirstOffset == nil else { return false }
         // Timestamps come from clients: the difference may not fit.

@@ -48,7 +48,10 @@ extension ProducerSnapshotError: CustomStringConvertible {
     private var reason: String {
         switch self {
         case .truncated(let byteCount):
-            "position \(byteCount): the file ends within its header of \(ProducerSnapshotFile.headerByteCount) bytes"
+            """
+            position \(byteCount): the file ends within its header of \
+            \(ProducerSnapshotFile.headerByteCount) bytes
+            """
         case .unsupportedVersion(let version):
             "position 0: version is \(version) where \(ProducerSnapshotFile.version) is known"
         case .wrongByteCount(let entryCount, let byteCount):
@@ -57,7 +60,7 @@ extension ProducerSnapshotError: CustomStringConvertible {
             \(ProducerSnapshotFile.entryByteCount) bytes do not make a file of \(byteCount) bytes
             """
         case .wrongChecksum(let stored, let computed):
-            "position \(ProducerSnapshotFile.Field.crc): the CRC is \(stored) where the content has \(computed)"
+            "position \(ProducerSnapshotFile.Field.crc): the CRC is \(stored), of the content \(computed)"
         case .invalidField(let position, let field, let value):
             "position \(position): \(field.rawValue) cannot be \(value)"
         }

@@ -22,23 +22,32 @@ public enum ProducerStateError: Error, Hashable, Sendable {
     /// INVALID_TXN_STATE: a batch outside of any transaction while the producer's transaction, which began at
     /// `transactionFirstOffset`, is still open.
     case invalidTransactionState(producerID: ProducerID, transactionFirstOffset: Offset)
+
+    /// INVALID_TXN_STATE: a batch would open a transaction here that the transaction coordinator has not
+    /// confirmed, or whose confirmation has been overtaken by its end (KIP-890).
+    case unverifiedTransaction(producerID: ProducerID, producerEpoch: ProducerEpoch)
 }
 
 extension ProducerStateError: CustomStringConvertible {
     public var description: String {
         switch self {
         case .outOfOrderSequence(let producerID, let producerEpoch, let expected, let received):
-            "producer \(producerID) in epoch \(producerEpoch) sent sequence \(received) where \(expected) is next"
+            "producer \(producerID), epoch \(producerEpoch), sent sequence \(received), not \(expected)"
         case .missingSequence(let producerID, let received):
-            "producer \(producerID) sent sequence \(received), which is none; send 0 or more with a producer ID"
+            "producer \(producerID) sent \(received) for a sequence; with a producer ID send 0 or more"
         case .fencedEpoch(let producerID, let current, let received):
             "producer \(producerID) sent epoch \(received) and is fenced by epoch \(current)"
         case .staleCoordinatorEpoch(let producerID, let current, let received):
-            "a marker for producer \(producerID) comes from coordinator epoch \(received), but \(current) has written"
+            "a marker for producer \(producerID) is of coordinator epoch \(received), now \(current)"
         case .invalidTransactionState(let producerID, let transactionFirstOffset):
             """
             producer \(producerID) sent a batch outside of its transaction, which is open since offset \
             \(transactionFirstOffset)
+            """
+        case .unverifiedTransaction(let producerID, let producerEpoch):
+            """
+            producer \(producerID), epoch \(producerEpoch), has no transaction here that its coordinator \
+            knows; abort it and begin again
             """
         }
     }
