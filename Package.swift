@@ -59,7 +59,9 @@ let package = Package(
 
         // Level 7: executables.
         executable("dmq-dump-log", ["Base", "SystemIO", "RecordFormat", "LogStorage"]),
-        executable("dmq-bench", ["Base", "SystemIO", "RecordFormat", "LogStorage", "CBaseline"]),
+        executable(
+            "dmq-bench",
+            ["Base", "SystemIO", "RecordFormat", "LogStorage", "CBaseline", "CAllocationCounter"]),
         .target(
             name: "CBaseline", dependencies: ["CShims"], path: "Benchmarks/CBaseline",
             cSettings: [.unsafeFlags(["-O2"])]),

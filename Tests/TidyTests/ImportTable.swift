@@ -40,7 +40,8 @@ let moduleRules: [ModuleRule] = [
         "dmq-dump-log", level: 7, ["Base", "SystemIO", "RecordFormat", "LogStorage"],
         system: ["Foundation", "Synchronization"]),
     ModuleRule(
-        "dmq-bench", level: 7, ["Base", "SystemIO", "RecordFormat", "LogStorage", "CBaseline"],
+        "dmq-bench", level: 7,
+        ["Base", "SystemIO", "RecordFormat", "LogStorage", "CBaseline", "CAllocationCounter"],
         system: ["Foundation", "Synchronization"]),
     ModuleRule("CBaseline", level: 1, ["CShims"]),
     ModuleRule("CAllocationCounter", level: 0, []),

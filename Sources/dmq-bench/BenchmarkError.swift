@@ -1,0 +1,16 @@
+/// Why a measurement could not be made.
+enum BenchmarkError: Error, CustomStringConvertible {
+    /// The baseline was refused something by the operating system.
+    case baselineFailed(String)
+    /// The work was not done as it should have been, so that its figures mean nothing.
+    case wrongResult(String)
+    case lostAppends(String)
+
+    var description: String {
+        switch self {
+        case .baselineFailed(let what): "the baseline failed: \(what)"
+        case .wrongResult(let what): "wrong result: \(what)"
+        case .lostAppends(let reason): "appends were lost: \(reason)"
+        }
+    }
+}

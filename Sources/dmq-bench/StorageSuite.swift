@@ -1,0 +1,83 @@
+import Base
+import CBaseline
+import LogStorage
+import SystemIO
+
+/// Runs the benchmarks that a command asks for and prints what they found.
+struct StorageSuite {
+    private let options: StorageOptions
+
+    init(_ options: StorageOptions) { self.options = options }
+
+    /// - Parameter name: of the subcommand.
+    func run(_ name: String) throws {
+        let progress = Progress()
+        let directory = try WorkDirectory(in: options.directory)
+        dmq_raise_file_limit()
+        progress.begin("touching memory", steps: 1)
+        let touched = min(UInt64(options.touchByteCount), dmq_available_memory() / 2)
+        guard dmq_touch_memory(Int(touched)) == 0 else {
+            throw BenchmarkError.baselineFailed("no memory to touch")
+        }
+        progress.end()
+        for make in benchmarks(name) {
+            let comparison = try Comparison.run(
+                try make(directory), count: options.runCount, showsTargets: !options.isSmoke,
+                progress: progress)
+            print(options.writesJSON ? Report.json(comparison) : Report.text(comparison))
+        }
+    }
+
+    private typealias Maker = (WorkDirectory) throws -> any Benchmark
+
+    /// In the order in which they run; each is made when the one before it is done.
+    private func benchmarks(_ name: String) -> [Maker] {
+        let options = options
+        switch name {
+        case "append": return [{ try AppendBenchmark(options, $0) }]
+        case "read": return [{ try ReadBenchmark(options, $0) }]
+        case "recover": return [{ try RecoverBenchmark(options, $0) }]
+        case "lookup": return [{ LookupBenchmark(options, $0) }]
+        case "open": return [{ try OpenBenchmark(options, $0) }]
+        default: return all
+        }
+    }
+
+    private var all: [Maker] {
+        let pageCache: [Target] = [
+            Target(.throughput, .ratioAtLeast(0.9)), Target(.processorTime, .ratioAtMost(1.2)),
+            Target(.allocations, .atMost(0)),
+        ]
+        let synced: [Target] = [
+            Target(.throughput, .ratioAtLeast(0.8)), Target(.operationsPerSync, .atLeast(16)),
+            Target(.allocations, .atMost(0)),
+        ]
+        return [
+            { try AppendBenchmark(appending(.pageCache, recycles: false), $0, targets: pageCache) },
+            { try AppendBenchmark(appending(.pageCache, recycles: true), $0, targets: pageCache) },
+            { try AppendBenchmark(appending(.synced, recycles: false), $0, targets: synced) },
+            { try AppendBenchmark(appending(.synced, recycles: true), $0, targets: synced) },
+            {
+                try ReadBenchmark(
+                    options, $0,
+                    targets: [Target(.throughput, .ratioAtLeast(0.9)), Target(.allocations, .atMost(0))])
+            },
+            { try RecoverBenchmark(options, $0) },
+            {
+                LookupBenchmark(
+                    options, $0,
+                    targets: [Target(.timePerOperation, .atMost(1000)), Target(.allocations, .atMost(0))])
+            },
+            { try OpenBenchmark(options, $0, targets: [Target(.elapsed, .atMost(100))]) },
+        ]
+    }
+
+    private func appending(_ durability: AckDurability, recycles: Bool) -> StorageOptions {
+        var options = options
+        options.durability = durability
+        options.recycles = recycles
+        options.partitionCount = 1
+        options.appenderCount = durability == .synced ? 64 : 1
+        return options
+    }
+}
