@@ -6,10 +6,12 @@
 #include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/sendfile.h>
+#include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
 int fallocate(int descriptor, int mode, off_t offset, off_t length);
 ssize_t pwritev2(int descriptor, const struct iovec *vectors, int count, off_t offset, int flags);
+int accept4(int descriptor, struct sockaddr *address, socklen_t *length, int flags);
 int pthread_setname_np(unsigned long thread, const char *name);

@@ -25,7 +25,7 @@ final class SyncThreads: @unchecked Sendable {
     private var idleCount = 0
     private var isStopping = false
     private let event: EventDescriptor
-    private var threads: [Joinable] = []
+    private var threads: [JoinableThread] = []
     private let limit: Int
 
     /// - Parameters:
@@ -34,17 +34,6 @@ final class SyncThreads: @unchecked Sendable {
     init(limit: Int, event: EventDescriptor) {
         self.limit = max(limit, 1)
         self.event = event
-    }
-
-    /// A thread in a list: lists hold only copyable things.
-    private final class Joinable {
-        private var thread: PosixThread?
-
-        init(_ thread: consuming PosixThread) { self.thread = consume thread }
-
-        func join() {
-            if let started = thread.take() { started.join() }
-        }
     }
 
     /// Queues a sync. The descriptor must stay open until its outcome is taken.
@@ -61,7 +50,7 @@ final class SyncThreads: @unchecked Sendable {
     private func startThread() throws(IOError) {
         do {
             let thread = try PosixThread(name: "dmq-sync") { [self] in work() }
-            threads.append(Joinable(thread))
+            threads.append(JoinableThread(thread))
         } catch {
             // Those that there are will do it.
             if threads.isEmpty { throw error }

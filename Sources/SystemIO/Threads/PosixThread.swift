@@ -52,3 +52,15 @@ struct PosixThread: ~Copyable, Sendable {
         return nil
     }
 }
+
+/// A thread in a list: lists of the standard library hold only what can be copied.
+final class JoinableThread {
+    private var thread: PosixThread?
+
+    init(_ thread: consuming PosixThread) { self.thread = consume thread }
+
+    /// Waits for the thread's end; at once when somebody did before.
+    func join() {
+        if let started = thread.take() { started.join() }
+    }
+}
