@@ -107,16 +107,14 @@ public final class LogManager: RecoveryPointKeeper {
     /// Writes down what a restart need not look at again: `log.flush.offset.checkpoint.interval.ms`. Logs of a directory
     /// that failed are left out.
     public func checkpoint() throws(LogError) {
-        for log in logs.values where log.directory.failure == nil { try noteOffsets(of: log) }
-        for opened in store.onlineDirectories { try opened.checkpoints.write() }
+        var points: [(PartitionLog, RecoveryPoint)] = []
         for log in logs.values where log.directory.failure == nil {
-            guard let point = checkpoints(of: log)?[log.partition].recoveryPoint else { continue }
-            log.noteCheckpointed(recoveryPoint: point)
+            let point = try log.prepareCheckpoint()
+            note(point, of: log)
+            points.append((log, point))
         }
-    }
-
-    private func noteOffsets(of log: PartitionLog) throws(LogError) {
-        note(try log.prepareCheckpoint(), of: log)
+        for opened in store.onlineDirectories { try opened.checkpoints.write() }
+        for (log, point) in points { try log.noteCheckpointed(point) }
     }
 
     private func note(_ point: RecoveryPoint, of log: PartitionLog) {

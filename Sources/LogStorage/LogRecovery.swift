@@ -123,6 +123,7 @@ struct LogRecovery {
         log.checkpointedRecoveryPoint = min(opening.recoveryPoint ?? .zero, log.logEndOffset)
         try recoverLeaderEpochs()
         try recoverProducers()
+        try publishIndexes()
         return log
     }
 
@@ -294,9 +295,9 @@ struct LogRecovery {
     private mutating func scan(
         _ segment: LogSegment, from start: OffsetPosition?, next: Offset?, _ recoveryPoint: Offset
     ) throws -> Bool {
-        let fileByteCount = segment.byteCount
         if start == nil { try segment.resetIndexes(configuration: opening.configuration) }
         let file = try segment.reopenForWriting()
+        let fileByteCount = try file.byteCount()
         scannedFrom = min(scannedFrom ?? .zero + Int64.max, start?.offset ?? segment.baseOffset)
         let buffer = IOBuffer(
             byteCount: Int(min(Int64(SegmentScanner.windowByteCount), max(fileByteCount, 4096))))
@@ -423,6 +424,15 @@ struct LogRecovery {
     }
 
     // MARK: What is derived from the batches
+
+    /// What was read again and indexed counts as synced from here on, its indexes too.
+    private func publishIndexes() throws {
+        guard !opening.wasShutDownCleanly || scannedFrom != nil else { return }
+        for segment in log.segments.all where segment.hasProvisionalIndex || segment === log.segments.active {
+            try segment.publishIndexes()
+        }
+        try fileSystem.syncDirectory(place.path)
+    }
 
     private mutating func recoverLeaderEpochs() throws {
         let path = LogLayout.path(place.path, LogLayout.leaderEpochCheckpoint)

@@ -110,7 +110,6 @@ extension PartitionLog {
             ])
         if newStart > logStartOffset {
             logStartOffset = newStart
-            if leaderEpochs.truncateFromStart(newStart) { try writeLeaderEpochs() }
             producers.truncateHead(to: newStart)
         }
         try SegmentSwap.removeSnapshots(below: newStart, keeping: snapshotOffset, in: place)

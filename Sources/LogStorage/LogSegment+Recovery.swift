@@ -34,7 +34,7 @@ extension LogSegment {
     func resetIndexes(configuration: LogConfiguration) throws(IOError) {
         releaseFiles()
         isSealed = false
-        try createIndexes(configuration)
+        try createIndexes(configuration, isProvisional: true)
         openedTransactionIndex = try TransactionIndex.create(
             at: place.filePath(.transactionIndex, baseOffset), baseOffset: baseOffset, place.fileSystem)
         byteCount = 0
@@ -54,35 +54,44 @@ extension LogSegment {
     /// - Returns: the batch from which on the log is to be read, as the indexes name it; nil when they do not fit the log,
     ///   and nothing has been changed.
     func keepIndexes(below recoveryPoint: Offset, _ configuration: LogConfiguration) throws -> OffsetPosition? {
-        let oldOffsets = try OffsetIndex.openSealed(
-            at: place.filePath(.offsetIndex, baseOffset), baseOffset: baseOffset, place.fileSystem)
-        let oldTimes = try TimeIndex.openSealed(
-            at: place.filePath(.timeIndex, baseOffset), baseOffset: baseOffset, place.fileSystem)
-        let offsetCount = soundPrefix(of: oldOffsets, below: recoveryPoint)
-        guard let start = try scanStart(offsetCount == 0 ? nil : oldOffsets.entry(offsetCount - 1)) else { return nil }
-        let timeCount = soundPrefix(of: oldTimes, below: min(recoveryPoint, start.offset))
-        var aborted: [AbortedTransaction] = []
-        let oldAborted = TransactionIndex.openSealed(
-            at: place.filePath(.transactionIndex, baseOffset), baseOffset: baseOffset, place.fileSystem)
-        try oldAborted.forEach { entry in
-            let isRising = entry.lastOffset > aborted.last?.lastOffset ?? baseOffset - 1
-            if isRising, entry.lastOffset < start.offset { aborted.append(entry) }
-        }
-
-        try resetIndexes(configuration: configuration)
-        for index in 0..<offsetCount {
-            let entry = oldOffsets.entry(index)
-            _ = openedOffsetIndex?.append(entry.offset, at: entry.position)
-        }
-        for index in 0..<timeCount {
-            let entry = oldTimes.entry(index)
-            _ = openedTimeIndex?.append(entry.timestamp, entry.offset)
-        }
-        for entry in aborted { try transactionIndex.append(entry) }
+        releaseFiles()
+        isSealed = false
+        // Opened as they are, with whatever a crash left behind the entries that count, and never made anew: what they
+        // say of the log below the recovery point is nowhere else.
+        let offsets = try OffsetIndex.openForAppend(
+            at: place.filePath(.offsetIndex, baseOffset), baseOffset: baseOffset,
+            maximumByteCount: configuration.segmentIndexByteCount, place.fileSystem)
+        let times = try TimeIndex.openForAppend(
+            at: place.filePath(.timeIndex, baseOffset), baseOffset: baseOffset,
+            maximumByteCount: configuration.segmentIndexByteCount, place.fileSystem)
+        let offsetCount = soundPrefix(of: offsets, below: recoveryPoint)
+        guard let start = try scanStart(offsetCount == 0 ? nil : offsets.entry(offsetCount - 1)) else { return nil }
+        offsets.keepFirst(offsetCount)
+        times.keepFirst(soundPrefix(of: times, below: min(recoveryPoint, start.offset)))
+        openedOffsetIndex = offsets
+        openedTimeIndex = times
+        try transactionIndex.keepFirst(try soundTransactionPrefix(below: start.offset))
         byteCount = start.position
-        knownLargestTimestamp = openedTimeIndex?.lastEntry
+        byteCountSinceIndexEntry = 0
+        knownLargestTimestamp = times.lastEntry
+        firstTimestamp = nil
         if start.position > 0 { try loadFirstTimestamp() }
         return start
+    }
+
+    private func soundTransactionPrefix(below limit: Offset) throws(IOError) -> Int {
+        var count = 0
+        var last = baseOffset - 1
+        var isSound = true
+        try transactionIndex.forEach { entry in
+            // A marker comes behind what it ends: zeros, allocated ahead, are no entry.
+            isSound =
+                isSound && entry.firstOffset < entry.lastOffset && entry.lastOffset > last && entry.lastOffset < limit
+            guard isSound else { return }
+            last = entry.lastOffset
+            count += 1
+        }
+        return count
     }
 
     /// The batch at an index entry; the segment's beginning when there is no entry, nil when the entry is wrong.
@@ -151,6 +160,12 @@ extension LogSegment {
     var readableByteCount: Int64 { readableByteCount(byteCount) }
 
     func readableByteCount(_ byteCount: Int64) -> Int64 { min(damage?.position ?? byteCount, byteCount) }
+
+    /// Lets entries be added again that recovery finds missing, also to a sealed segment's index; to be sealed after.
+    func reopenTransactionIndex() {
+        openedTransactionIndex = TransactionIndex.openForAppend(
+            at: place.filePath(.transactionIndex, baseOffset), baseOffset: baseOffset, place.fileSystem)
+    }
 
     /// Ends appending to a damaged segment, whose file is left as it is.
     func sealDamaged() throws(IOError) {

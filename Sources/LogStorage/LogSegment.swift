@@ -21,6 +21,8 @@ final class LogSegment {
     var openedOffsetIndex: OffsetIndex?
     var openedTimeIndex: TimeIndex?
     var openedTransactionIndex: TransactionIndex?
+    /// The offset index is being made anew and waits for its name.
+    private(set) var hasProvisionalIndex = false
     /// Where the segment is broken, if recovery found so; what follows is there but cannot be read.
     var damage: LogDamage?
 
@@ -132,7 +134,7 @@ final class LogSegment {
         let configuration = LogConfiguration()
         let end = byteCount
         do {
-            try createIndexes(configuration)
+            try createIndexes(configuration, isProvisional: true)
             byteCount = 0
             defer { byteCount = end }
             let buffer = IOBuffer(byteCount: ScanContext.bufferByteCount)
@@ -145,22 +147,48 @@ final class LogSegment {
             }
             try openedOffsetIndex?.seal()
             try openedTimeIndex?.seal()
+            try publishIndexes()
+            try place.fileSystem.syncDirectory(place.path)
         } catch {
             throw LogError(reading: error)
         }
     }
 
-    func createIndexes(_ configuration: LogConfiguration) throws(IOError) {
+    /// Empty indexes, to be filled by `noteBatch`.
+    ///
+    /// - Parameter isProvisional: the offset index stays under another name until `publishIndexes`. A crash before that
+    ///   leaves a segment without an offset index, whose indexes are then made anew once more; never one with half an
+    ///   index, which could not be told from a whole one.
+    func createIndexes(_ configuration: LogConfiguration, isProvisional: Bool = false) throws(IOError) {
         openedOffsetIndex = nil
         openedTimeIndex = nil
+        if isProvisional {
+            try SegmentSwap.removeIfPresent(place.filePath(.offsetIndex, baseOffset), place.fileSystem)
+            try place.fileSystem.syncDirectory(place.path)
+        }
+        hasProvisionalIndex = isProvisional
         openedOffsetIndex = try OffsetIndex.create(
-            at: place.filePath(.offsetIndex, baseOffset), baseOffset: baseOffset,
-            maximumByteCount: configuration.segmentIndexByteCount, place.fileSystem)
+            at: place.filePath(.offsetIndex, baseOffset, suffix: isProvisional ? .cleaned : nil),
+            baseOffset: baseOffset, maximumByteCount: configuration.segmentIndexByteCount, place.fileSystem)
         openedTimeIndex = try TimeIndex.create(
             at: place.filePath(.timeIndex, baseOffset), baseOffset: baseOffset,
             maximumByteCount: configuration.segmentIndexByteCount, place.fileSystem)
         byteCountSinceIndexEntry = 0
         knownLargestTimestamp = nil
+    }
+
+    /// Makes the indexes durable and gives a provisional offset index its name; the directory is left to be synced by
+    /// the caller.
+    func publishIndexes() throws(IOError) {
+        if !isSealed {
+            try transactionIndex.sync()
+            try openedTimeIndex?.sync()
+            try openedOffsetIndex?.sync()
+        }
+        guard hasProvisionalIndex else { return }
+        try place.fileSystem.rename(
+            place.filePath(.offsetIndex, baseOffset, suffix: .cleaned), to: place.filePath(.offsetIndex, baseOffset))
+        hasProvisionalIndex = false
     }
 
     // MARK: Appending
@@ -261,7 +289,7 @@ final class LogSegment {
         }
         try openedOffsetIndex?.seal()
         try openedTimeIndex?.seal()
-        try transactionIndex.sync()
+        try transactionIndex.seal()
     }
 
     /// Cuts the file behind its last batch.

@@ -183,10 +183,17 @@ struct MappedIndex {
         }
     }
 
-    /// Forgets the entries from `count` on. Their bytes stay until they are overwritten or trimmed off.
+    /// Forgets the entries from `count` on. Their bytes become zeros, which with the next sync are durable: recovery
+    /// must not find entries of offsets that were given anew since.
     mutating func keepFirst(_ count: Int) {
         invariant(file != nil, "truncation of the sealed index \(path); open it for appending")
-        if count < entryCount { entryCount = max(count, 0) }
+        guard count < entryCount, let region else { return }
+        let kept = max(count, 0)
+        var bytes = region.mutableBytes
+        for position in kept * entryByteCount..<entryCount * entryByteCount {
+            bytes.storeBytes(of: 0, toByteOffset: position, as: UInt8.self)
+        }
+        entryCount = kept
     }
 
     /// On return the entries are on stable storage, though the file may be longer than them.

@@ -172,6 +172,9 @@ public final class OffsetIndex {
         core.keepFirst(position <= 0 ? 0 : floorIndex(position: position - 1).map { $0 + 1 } ?? 0)
     }
 
+    /// Keeps the first `count` entries. Traps on a sealed index.
+    func keepFirst(_ count: Int) { core.keepFirst(count) }
+
     /// On return the entries are on stable storage. After an error the index may not be used any more but for
     /// reading.
     public func sync() throws(IOError) { try core.sync() }

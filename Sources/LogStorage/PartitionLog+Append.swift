@@ -124,6 +124,7 @@ extension PartitionLog {
                     throw .batch(error, index: summary.batchCount)
                 }
                 try checkTimestamp(header, now: now)
+                try checkRecords(header, at: start, of: batches)
             }
             summary.batchCount += 1
             summary.recordCount += Int64(header.recordCount)
@@ -174,6 +175,27 @@ extension PartitionLog {
                 batches.bytes.extracting(start..<start + header.byteCount), header: header)
         } catch {
             throw .batch(error, index: index)
+        }
+    }
+
+    /// Looks at the records of a client's batch as closely as the log is set to.
+    private func checkRecords(
+        _ header: RecordBatchHeader, at start: Int, of batches: BufferSlice
+    ) throws(LogError) {
+        let isCompacted = configuration.cleanupPolicy.contains(.compact)
+        let isWanted =
+            switch configuration.recordValidation {
+            case .none: isCompacted
+            case .uncompressed: isCompacted || header.attributes.codec == CompressionCodec.none
+            case .all: true
+            }
+        guard isWanted else { return }
+        do {
+            try RecordBatch.validateRecords(
+                batches.bytes.extracting(start..<start + header.byteCount), header: header,
+                decompressor: lane.scanContext.decompressor, requireKeys: isCompacted)
+        } catch {
+            throw .batch(error, index: 0)
         }
     }
 

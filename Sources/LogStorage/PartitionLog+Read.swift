@@ -261,7 +261,7 @@ extension PartitionLog {
         if header.attributes.timestampType == .logAppendTime {
             return TimestampOffset(timestamp: header.maxTimestamp, offset: max(header.baseOffset, logStartOffset))
         }
-        var cursor = try RecordCursor(batch.bytes, header: header, decompressor: Decompressor())
+        var cursor = try RecordCursor(batch.bytes, header: header, decompressor: lane.scanContext.decompressor)
         while let record = try cursor.next() {
             if record.timestamp >= timestamp, record.offset >= logStartOffset {
                 return TimestampOffset(timestamp: record.timestamp, offset: record.offset)

@@ -69,7 +69,7 @@ extension PartitionLog {
     /// when the log does not know.
     public func endOffset(forLeaderEpoch epoch: LeaderEpoch) -> (epoch: LeaderEpoch, endOffset: Offset)? {
         let (known, endOffset) = leaderEpochs.endOffset(for: epoch, logEndOffset: logEndOffset)
-        return known == .none ? nil : (known, endOffset)
+        return known == .none ? nil : (known, max(endOffset, logStartOffset))
     }
 
     // MARK: Checkpoints

@@ -20,7 +20,19 @@ extension PartitionLog {
         }
         guard offset < logEndOffset else { return logEndOffset }
         try recoveryPointKeeper?.lowerRecoveryPoint(of: self, to: offset)
-        try cutBack(to: offset)
+        do {
+            // A log may start inside a batch; when that goes, nothing is left.
+            let segment = segments[segments.floorIndex(offset) ?? 0]
+            if let located = try locate(offset, in: segment, endPosition: segment.byteCount),
+                located.baseOffset < logStartOffset
+            {
+                try startAnew(at: logStartOffset)
+            } else {
+                try cutBack(to: offset)
+            }
+        } catch {
+            throw directory.writeFailed(error)
+        }
         logger.log(
             .info, "log truncated",
             [LogField("partition", partition), LogField("logEndOffset", logEndOffset)])
@@ -130,7 +142,6 @@ extension PartitionLog {
         }
         guard offset > logStartOffset else { return }
         logStartOffset = offset
-        if leaderEpochs.truncateFromStart(offset) { try writeLeaderEpochs() }
         producers.truncateHead(to: offset)
     }
 }

@@ -115,16 +115,20 @@ public final class PartitionLog {
     public var latestLeaderEpoch: LeaderEpoch? { leaderEpochs.latest?.epoch }
     public var path: String { place.path }
 
-    /// Moves the high watermark forward to `offset`, at most to the log's end.
+    /// Moves the high watermark forward to `offset`, at most to what is written.
     public func advanceHighWatermark(to offset: Offset) {
-        let target = min(offset, commit.queuedEndOffset)
+        let target = min(offset, commit.writtenEndOffset)
         guard target > highWatermark else { return }
         highWatermark = target
         producers.onHighWatermarkUpdated(target)
     }
 
-    /// The recovery point checkpoint with `recoveryPoint` for this log is durable.
-    public func noteCheckpointed(recoveryPoint: Offset) { checkpointedRecoveryPoint = recoveryPoint }
+    /// The checkpoints with `point` for this log are durable.
+    public func noteCheckpointed(_ point: RecoveryPoint) throws(LogError) {
+        checkpointedRecoveryPoint = point.recoveryPoint
+        // Not before: after a crash the log starts where the checkpoint says, and has to know its epochs from there.
+        if leaderEpochs.truncateFromStart(point.logStartOffset) { try writeLeaderEpochs() }
+    }
 
     func checkUsable() throws(LogError) {
         if isClosed { throw .closed(path: place.path) }

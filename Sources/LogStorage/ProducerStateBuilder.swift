@@ -94,12 +94,15 @@ struct ProducerStateBuilder {
         let floor =
             from > segment.baseOffset ? try segment.offsetIndex().floor(offset: from)?.position ?? 0 : 0
         let file = try segment.file()
+        let isRebuilt = rebuildFrom != nil
+        if isRebuilt, segment.isSealed { segment.reopenTransactionIndex() }
         var scanner = BatchScanner(
             file: file, from: floor, to: segment.readableByteCount, buffer: context.buffer)
         while true {
             let position = scanner.position
-            guard let header = try scanner.next(), header.baseOffset < endOffset else { return }
-            guard header.baseOffset >= from else { continue }
+            guard let header = try scanner.next(), header.baseOffset < endOffset else { break }
+            // A log may start inside a batch.
+            guard header.lastOffset >= from else { continue }
             guard header.hasProducerID, header.attributes.isControl else {
                 producers.update(header)
                 continue
@@ -114,6 +117,7 @@ struct ProducerStateBuilder {
             try producers.takeMarker(
                 marker, header, transactionIndex: isMissing ? segment.transactionIndex : nil)
         }
+        if isRebuilt, segment.isSealed { try segment.transactionIndex.seal() }
     }
 }
 

@@ -7,6 +7,7 @@ internal import SystemIO
 public final class ScanContext {
     let timeSource: any TimeSource
     let buffer = IOBuffer(byteCount: ScanContext.bufferByteCount)
+    let decompressor = Decompressor()
 
     /// Large enough for the headers between two index entries, small enough to be copied cheaply.
     static let bufferByteCount = 8192

@@ -46,7 +46,7 @@ struct SegmentScanner {
         do {
             header = try RecordBatchHeader(parsing: window)
         } catch {
-            return .end(try endsInZeros() ? .zeros : .invalid, reason: "\(error)")
+            return try endsInZeros() ? .end(.zeros, reason: "zeros") : .end(.invalid, reason: "\(error)")
         }
         // An old batch first: it is whole and sound, and what its other fields say does not matter.
         if header.baseOffset < expectedOffset {

@@ -235,6 +235,13 @@ public final class TransactionIndex {
         state = .open(core)
     }
 
+    /// Keeps the first `count` entries.
+    func keepFirst(_ count: Int) throws(IOError) {
+        guard var core = try load() else { return }
+        core.keepFirst(count)
+        state = .open(core)
+    }
+
     /// On return the entries, and that there is the file, are on stable storage.
     public func sync() throws(IOError) {
         guard case .open(var core) = state else { return }
