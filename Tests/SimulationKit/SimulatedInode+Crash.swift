@@ -62,10 +62,6 @@ extension SimulatedInode {
         patches.removeAll()
         forgetMappings()
         openCount = 0
-        sequence += 1
-        // Snapshots that were on their way when the power went are from before: they must not be applied any
-        // more.
-        appliedSequence = sequence
         let firstGone = (writtenByteCount + DiskGeometry.pageByteCount - 1) / DiskGeometry.pageByteCount
         allocated.removeAll(from: firstGone)
     }

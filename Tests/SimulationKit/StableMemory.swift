@@ -7,7 +7,6 @@
 
 internal import Base
 internal import Glibc
-internal import Synchronization
 
 /// The sizes that the simulated disk works with.
 public enum DiskGeometry {
@@ -136,17 +135,18 @@ private enum PageMap {
 }
 
 /// Zeroed reservations that wait for their next file.
-private final class ReservationPool: Sendable {
+private final class ReservationPool: @unchecked Sendable {
+    // @unchecked: what changes is used under `lock`, one that the thread sanitizer knows.
     static let shared = ReservationPool()
 
     /// Bounds the memory that waits: each may hold `memsetLimit` bytes of resident zeros.
     private static let maximumCount = 4096
 
-    private let free = Mutex<[UInt]>([])
+    private let lock = RecursiveLock()
+    private var free: [UnsafeMutableRawPointer] = []
 
     func take() -> UnsafeMutableRawPointer {
-        let pooled = free.withLock { $0.popLast() }
-        if let pooled, let base = UnsafeMutableRawPointer(bitPattern: pooled) { return base }
+        if let pooled = lock.withLock({ free.popLast() }) { return pooled }
         let base = mmap(
             nil, DiskGeometry.maximumFileByteCount, PROT_READ | PROT_WRITE,
             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
@@ -159,9 +159,9 @@ private final class ReservationPool: Sendable {
     }
 
     func give(_ base: UnsafeMutableRawPointer) {
-        let kept = free.withLock { free in
+        let kept = lock.withLock {
             guard free.count < Self.maximumCount else { return false }
-            free.append(UInt(bitPattern: base))
+            free.append(base)
             return true
         }
         if !kept { munmap(base, DiskGeometry.maximumFileByteCount) }

@@ -40,6 +40,20 @@ struct SimulatedDiskDamageTests {
         #expect(disk.syncedBytes("/f") == expected)
     }
 
+    @Test("Lifting damage leaves alone what was stored through a mapping since")
+    func overstoredDamage() throws {
+        let bytes = pattern(100)
+        disk.plant("/f", bytes)
+        disk.flipBits(of: "/f", at: 10, mask: [0xFF, 0xFF])
+        let region = try disk.mount().open("/f", .readWrite).map(byteCount: 100, .readWrite)
+        region.store([7], at: 10)
+        disk.liftDamage()
+        var expected = bytes
+        expected[10] = 7
+        #expect(region.load(0..<100) == expected)
+        #expect(disk.syncedBytes("/f") == bytes)
+    }
+
     @Test("Random flips change as many bits as asked for, within the range")
     func randomFlips() throws {
         disk.plant("/f", Array(repeating: 0, count: 10_000))

@@ -207,6 +207,9 @@ struct SimulatedDiskFaultTests {
             DiskFaultPlan([DiskFault([.syncDirectory], trigger: .nth(1), effect: .fail(.inputOutput))]))
         #expect(errno { try process.syncDirectory("/") } == .inputOutput)
         _ = try process.open("/b", .createNew)
+        // What builds on the lost name is lost with it: durable by itself it would be a file from nowhere.
+        try process.rename("/a", to: "/c")
+        try process.rename("/c", to: "/d")
         try process.syncDirectory("/")
         var generator = SeededGenerator(seed: 1)
         disk.crash(&generator, mode: .loseAll)
