@@ -112,30 +112,34 @@ struct MappedIndex {
     }
 
     /// The last entry that satisfies `isAtMost`, which holds for a prefix of the entries. Nil: none does.
-    /// - Parameter isAtMost: gets the mapped bytes and the position of an entry in them.
+    /// - Parameters:
+    ///   - stride: the size of an entry, once more, for the compiler to see that it is a constant.
+    ///   - isAtMost: gets the mapped bytes and the position of an entry in them.
     @inline(__always)
-    func floorIndex(_ isAtMost: (borrowing RawSpan, Int) -> Bool) -> Int? {
+    func floorIndex(stride: Int, _ isAtMost: (borrowing RawSpan, Int) -> Bool) -> Int? {
         guard entryCount > 0 else { return nil }
         let bytes = self.bytes
         var low = 0
         var count = entryCount
-        let warmEntryCount = Self.warmByteCount / entryByteCount
+        let warmEntryCount = Self.warmByteCount / stride
         if count > warmEntryCount {
             let firstWarm = count - warmEntryCount
-            if isAtMost(bytes, firstWarm * entryByteCount) {
+            if isAtMost(bytes, firstWarm &* stride) {
                 low = firstWarm
                 count = warmEntryCount
             } else {
                 count = firstWarm
             }
         }
-        // The entry sought is before `low + count`, and not before `low` unless there is none.
+        // The entry sought is before `low + count`, and not before `low` unless there is none. Nothing overflows:
+        // all entries lie in the mapping, which is what the loads check.
         while count > 1 {
             let half = count / 2
-            if isAtMost(bytes, (low + half) * entryByteCount) { low += half }
-            count -= half
+            let middle = low &+ half
+            low = isAtMost(bytes, middle &* stride) ? middle : low
+            count &-= half
         }
-        return isAtMost(bytes, low * entryByteCount) ? low : nil
+        return isAtMost(bytes, low &* stride) ? low : nil
     }
 
     /// Makes room for one more entry.

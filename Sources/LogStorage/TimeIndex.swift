@@ -120,7 +120,10 @@ public final class TimeIndex {
     /// the segment.
     public func floor(timestamp: Timestamp) -> TimestampOffset? {
         let target = timestamp.rawValue
-        guard let index = core.floorIndex({ bytes, start in Self.timestamp(bytes, start) <= target }) else {
+        guard
+            let index = core.floorIndex(
+                stride: Self.entryByteCount, { bytes, start in Self.timestamp(bytes, start) <= target })
+        else {
             return nil
         }
         return entry(index)
@@ -155,7 +158,9 @@ public final class TimeIndex {
     public func truncate(removingFrom offset: Offset) {
         guard offset > baseOffset else { return core.keepFirst(0) }
         let target = UInt32(clamping: offset.rawValue - 1 - baseOffset.rawValue)
-        let last = core.floorIndex { bytes, start in Self.relativeOffset(bytes, start) <= target }
+        let last = core.floorIndex(stride: Self.entryByteCount) { bytes, start in
+            Self.relativeOffset(bytes, start) <= target
+        }
         core.keepFirst(last.map { $0 + 1 } ?? 0)
     }
 

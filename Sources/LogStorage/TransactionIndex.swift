@@ -161,7 +161,9 @@ public final class TransactionIndex {
     /// The number of entries with a last offset below `offset`.
     private static func countBelow(_ offset: Offset, _ core: borrowing MappedIndex) -> Int {
         let target = offset.rawValue
-        let last = core.floorIndex { bytes, start in number(bytes, start + Field.lastOffset) < target }
+        let last = core.floorIndex(stride: entryByteCount) { bytes, start in
+            number(bytes, start + Field.lastOffset) < target
+        }
         return last.map { $0 + 1 } ?? 0
     }
 
@@ -217,6 +219,12 @@ public final class TransactionIndex {
             if entry.lastStableOffset >= upperBound { return true }
         }
         return false
+    }
+
+    /// All entries, oldest first, copied.
+    public func entries() throws(IOError) -> [AbortedTransaction] {
+        guard let core = try load() else { return [] }
+        return (0..<core.entryCount).map { Self.entry(core, $0) }
     }
 
     /// Calls `body` with every entry, oldest first.

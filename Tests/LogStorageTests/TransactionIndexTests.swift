@@ -40,12 +40,6 @@ struct TransactionIndexTests {
         TransactionIndex.openForAppend(at: path, baseOffset: Self.base, volume.fileSystem)
     }
 
-    private func entries(_ index: TransactionIndex) throws -> [AbortedTransaction] {
-        var result: [AbortedTransaction] = []
-        try index.forEach { result.append($0) }
-        return result
-    }
-
     private func exists() throws -> Bool { try volume.fileSystem.attributes(of: path) != nil }
 
     private func transaction(_ producer: Int64, _ first: Int64, _ last: Int64, stable: Int64)
@@ -72,7 +66,7 @@ struct TransactionIndexTests {
     @Test("the file is there only when something was aborted")
     func createdWhenNeeded() throws {
         let index = try create()
-        #expect(try entries(index).isEmpty && index.lastEntry() == nil && index.damage() == nil)
+        #expect(try index.entries().isEmpty && index.lastEntry() == nil && index.damage() == nil)
         try index.truncate(to: .zero)
         try index.sync()
         try index.seal()
@@ -121,12 +115,12 @@ struct TransactionIndexTests {
                 stable = model.last?.lastStableOffset.rawValue ?? 950
             default:
                 try index.seal()
-                #expect(try entries(openSealed()) == model)
+                #expect(try openSealed().entries() == model)
                 #expect(try openSealed().damage(nextOffset: Offset(end + 1)) == nil)
                 index = openForAppend()
             }
         }
-        #expect(try entries(index) == model, "seed \(seed)")
+        #expect(try index.entries() == model, "seed \(seed)")
     }
 
     @Test("truncation at each entry, before and after it, keeps exactly those below")
