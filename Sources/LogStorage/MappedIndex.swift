@@ -131,8 +131,8 @@ struct MappedIndex {
                 count = firstWarm
             }
         }
-        // The entry sought is before `low + count`, and not before `low` unless there is none. Nothing overflows:
-        // all entries lie in the mapping, which is what the loads check.
+        // The entry sought is before `low + count`, and not before `low` unless there is none. Nothing
+        // overflows: all entries lie in the mapping, which is what the loads check.
         while count > 1 {
             let half = count / 2
             let middle = low &+ half
@@ -143,11 +143,14 @@ struct MappedIndex {
     }
 
     /// Makes room for one more entry.
+    /// - Parameters:
+    ///   - spare: room for so many more must be left after it.
+    ///   - force: pass the maximum if need be.
     /// - Returns: the position of its bytes, nil when the index is full, broken, or the disk is.
     @inline(__always)
-    mutating func reserveEntry(force: Bool = false) -> Int? {
-        guard entryCount < maximumEntryCount || force else { return nil }
-        if entryCount == mappedEntryCount && !grow() { return nil }
+    mutating func reserveEntry(keeping spare: Int = 0, force: Bool = false) -> Int? {
+        guard entryCount + spare < maximumEntryCount || force else { return nil }
+        if entryCount + spare >= mappedEntryCount && !grow() { return nil }
         return entryCount * entryByteCount
     }
 
@@ -175,7 +178,7 @@ struct MappedIndex {
         let page = Self.firstBlockByteCount
         let blocks = (used + step + page - 1) / page * page
         // A forced entry may pass the maximum.
-        let wanted = min(blocks, max(maximumEntryCount, entryCount + 1) * entryByteCount)
+        let wanted = min(blocks, max(maximumEntryCount, mappedEntryCount + 1) * entryByteCount)
         do throws(IOError) {
             try file.allocate(Int64(used)..<Int64(wanted))
             region = try file.map(byteCount: wanted, .readWrite)

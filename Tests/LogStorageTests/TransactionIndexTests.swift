@@ -148,6 +148,37 @@ struct TransactionIndexTests {
         #expect(try index.entryCount() == 1)
     }
 
+    @Test(
+        "the file ends with its last entry at any time, so that it is read rightly without having been sealed"
+    )
+    func unsealed() throws {
+        let index = try create()
+        for number in 0..<50 as Range<Int64> {
+            try index.append(transaction(1, 1_000 + number, 1_000 + number, stable: 1_001 + number))
+            if number % 10 == 9 { try index.truncate(to: Offset(1_000 + number)) }
+            #expect(try openSealed().entries() == index.entries() && openSealed().damage() == nil)
+            #expect(try openForAppend().entries() == index.entries() && openForAppend().damage() == nil)
+        }
+    }
+
+    @Test("a part of an entry, as a crash may leave it, does not count and is written over")
+    func partialEntry() throws {
+        let index = try create()
+        for number in 0..<3_000 as Range<Int64> {
+            try index.append(transaction(1, 1_000 + number, 1_000 + number, stable: 1_001 + number))
+        }
+        let whole = try volume.bytes("i.txnindex")
+        for cut in [1, 33, 34, 35, 102_000 - 34 * 1_024 - 1] {
+            try volume.write(Array(whole.dropLast(cut)), "i.txnindex")
+            let reader = openForAppend()
+            let kept = (whole.count - cut) / 34
+            #expect(try reader.entries() == Array(index.entries().prefix(kept)))
+            #expect(try (reader.damage() == nil) == (cut % 34 == 0))
+            for entry in try index.entries().dropFirst(kept) { try reader.append(entry) }
+            #expect(try volume.bytes("i.txnindex") == whole)
+        }
+    }
+
     @Test("an index that was renamed before it was opened is found under its new name")
     func renamed() throws {
         let index = try create()
