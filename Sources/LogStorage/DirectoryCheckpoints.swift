@@ -49,10 +49,11 @@ public final class DirectoryCheckpoints: @unchecked Sendable {
     }
 
     private static let recoveryPoints = Kind(name: LogLayout.recoveryPointCheckpoint, field: \.recoveryPoint)
+    private static let cleanerOffsets = Kind(name: LogLayout.cleanerOffsetCheckpoint, field: \.firstDirtyOffset)
     private static let kinds = [
         recoveryPoints, Kind(name: LogLayout.logStartOffsetCheckpoint, field: \.logStartOffset),
         Kind(name: LogLayout.highWatermarkCheckpoint, field: \.highWatermark),
-        Kind(name: LogLayout.cleanerOffsetCheckpoint, field: \.firstDirtyOffset),
+        cleanerOffsets,
     ]
 
     public subscript(partition: TopicPartition) -> Offsets {
@@ -72,14 +73,22 @@ public final class DirectoryCheckpoints: @unchecked Sendable {
     /// Writes all files. On return what was noted is durable.
     public func write() throws(LogError) { try write(Self.kinds) }
 
-    /// Makes sure that no recovery point of `partition` above `offset` is on disk, at once.
+    /// Makes sure that neither a recovery point nor a cleaner offset of `partition` above `offset` is on disk, at once:
+    /// offsets from there on are given again, to records that neither recovery nor compaction has seen.
     public func lowerRecoveryPoint(of partition: TopicPartition, to offset: Offset) throws(LogError) {
         let mustWrite = state.withLock { all in
-            guard let known = all[partition]?.recoveryPoint, known > offset else { return false }
-            all[partition]?.recoveryPoint = offset
-            return true
+            var mustWrite = false
+            if let known = all[partition]?.firstDirtyOffset, known > offset {
+                all[partition]?.firstDirtyOffset = offset
+                mustWrite = true
+            }
+            if let known = all[partition]?.recoveryPoint, known > offset {
+                all[partition]?.recoveryPoint = offset
+                mustWrite = true
+            }
+            return mustWrite
         }
-        if mustWrite { try write([Self.recoveryPoints]) }
+        if mustWrite { try write([Self.cleanerOffsets, Self.recoveryPoints]) }
     }
 
     private func write(_ kinds: [Kind]) throws(LogError) {

@@ -76,4 +76,11 @@ public struct LogConfiguration: Sendable, Equatable {
     public var preallocatesSegments = true
 
     public init() {}
+
+    /// How old the first record of an active segment gets. Compaction cannot touch the active segment, so that one with
+    /// a record that has to be compacted must not stay active.
+    var effectiveSegmentMilliseconds: Int64 {
+        guard cleanupPolicy.contains(.compact), maximumCompactionLagMilliseconds > 0 else { return segmentMilliseconds }
+        return min(segmentMilliseconds, maximumCompactionLagMilliseconds)
+    }
 }

@@ -36,6 +36,9 @@ public final class LogManager: RecoveryPointKeeper {
         if let highWatermark = checkpoints(of: log)?[log.partition].highWatermark {
             log.advanceHighWatermark(to: highWatermark)
         }
+        if let firstDirtyOffset = checkpoints(of: log)?[log.partition].firstDirtyOffset {
+            log.restoreFirstDirtyOffset(firstDirtyOffset)
+        }
         register(log)
         return log
     }
@@ -122,6 +125,8 @@ public final class LogManager: RecoveryPointKeeper {
             offsets.recoveryPoint = point.recoveryPoint
             offsets.logStartOffset = point.logStartOffset
             offsets.highWatermark = log.highWatermark
+            offsets.firstDirtyOffset =
+                log.configuration.cleanupPolicy.contains(.compact) ? log.firstDirtyOffset : nil
         }
     }
 
@@ -145,6 +150,13 @@ public final class LogManager: RecoveryPointKeeper {
         }
         removeDeletedLogs()
         return deleted
+    }
+
+    /// The lane's part of compaction: about once a second, and when `cleaner` calls `hasOutcome` for the lane.
+    ///
+    /// - Parameter lane: names this lane among those that share the cleaner.
+    public func compact(with cleaner: LogCleaner, lane: Int) {
+        cleaner.maintain(Array(logs.values), lane: lane)
     }
 
     private func removeDeletedLogs() {

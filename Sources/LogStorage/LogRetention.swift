@@ -77,7 +77,7 @@ extension PartitionLog {
         }
     }
 
-    private func newestMilliseconds(of segment: LogSegment) throws -> Int64 {
+    func newestMilliseconds(of segment: LogSegment) throws -> Int64 {
         if let largest = try segment.largestTimestamp(), largest.timestamp.rawValue >= 0 {
             return largest.timestamp.rawValue
         }

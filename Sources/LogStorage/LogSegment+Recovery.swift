@@ -23,7 +23,7 @@ extension LogSegment {
     }
 
     /// Age is counted from the first batch, which only the file knows after a restart.
-    private func loadFirstTimestamp() throws {
+    func loadFirstTimestamp() throws {
         guard byteCount > 0 else { return }
         let buffer = IOBuffer(byteCount: RecordBatchHeader.byteCount)
         var scanner = BatchScanner(file: try file(), from: 0, to: byteCount, buffer: buffer)

@@ -168,13 +168,18 @@ final class LogSegment {
         }
         hasProvisionalIndex = isProvisional
         openedOffsetIndex = try OffsetIndex.create(
-            at: place.filePath(.offsetIndex, baseOffset, suffix: isProvisional ? .cleaned : nil),
-            baseOffset: baseOffset, maximumByteCount: configuration.segmentIndexByteCount, place.fileSystem)
+            at: isProvisional ? provisionalIndexPath : place.filePath(.offsetIndex, baseOffset), baseOffset: baseOffset,
+            maximumByteCount: configuration.segmentIndexByteCount, place.fileSystem)
         openedTimeIndex = try TimeIndex.create(
             at: place.filePath(.timeIndex, baseOffset), baseOffset: baseOffset,
             maximumByteCount: configuration.segmentIndexByteCount, place.fileSystem)
         byteCountSinceIndexEntry = 0
         knownLargestTimestamp = nil
+    }
+
+    /// Not the name that compaction, which may be at this segment, uses.
+    private var provisionalIndexPath: String {
+        place.filePath(.offsetIndex, baseOffset) + LogLayout.temporarySuffix
     }
 
     /// Makes the indexes durable and gives a provisional offset index its name; the directory is left to be synced by
@@ -186,8 +191,7 @@ final class LogSegment {
             try openedOffsetIndex?.sync()
         }
         guard hasProvisionalIndex else { return }
-        try place.fileSystem.rename(
-            place.filePath(.offsetIndex, baseOffset, suffix: .cleaned), to: place.filePath(.offsetIndex, baseOffset))
+        try place.fileSystem.rename(provisionalIndexPath, to: place.filePath(.offsetIndex, baseOffset))
         hasProvisionalIndex = false
     }
 
@@ -252,7 +256,7 @@ final class LogSegment {
         if self.byteCount + Int64(byteCount) > Int64(configuration.segmentByteCount) { return true }
         if lastOffset - baseOffset > Int64(Int32.max) { return true }
         if openedOffsetIndex?.isFull == true || openedTimeIndex?.isFull == true { return true }
-        return age(at: timestamp, now: now) > configuration.segmentMilliseconds - jitterMilliseconds
+        return age(at: timestamp, now: now) > configuration.effectiveSegmentMilliseconds - jitterMilliseconds
     }
 
     /// Milliseconds from the first record to `timestamp`, or from creation to `now` when records carry no time.

@@ -94,6 +94,7 @@ extension PartitionLog {
     /// Ends the use of the log: everything appended is made durable, files are trimmed and closed. A log closed in this
     /// way opens without recovery.
     public func close() throws(LogError) -> RecoveryPoint {
+        cancelCleaning()
         try syncNow()
         do {
             let active = segments.active
@@ -113,6 +114,7 @@ extension PartitionLog {
 
     /// Stops using the log without writing anything more: its directory failed or is about to be deleted.
     public func abandon() {
+        cancelCleaning()
         isClosed = true
         for segment in segments.all { segment.releaseFiles() }
     }

@@ -43,6 +43,7 @@ extension PartitionLog {
     func cutBack(to offset: Offset) throws(LogError) {
         do {
             readPositions.removeAll()
+            cancelCleaning()
             guard let index = segments.floorIndex(offset) else { return }
             let segment = segments[index]
             // What was lost on its way to the disk begins where the written bytes end; it cannot be scanned.
@@ -59,7 +60,8 @@ extension PartitionLog {
             if let located {
                 try segment.truncate(
                     to: located.baseOffset, position: located.position, configuration: configuration)
-                endOffset = located.baseOffset
+                // Where compaction left a gap the batch begins behind the offset.
+                endOffset = min(offset, located.baseOffset)
             } else if segment.isSealed {
                 try segment.openForAppend(configuration: configuration)
             }
@@ -89,6 +91,7 @@ extension PartitionLog {
         commit.reset(file: file, position: position, endOffset: endOffset)
         highWatermark = min(highWatermark, endOffset)
         checkpointedRecoveryPoint = min(checkpointedRecoveryPoint, endOffset)
+        cleaning.noteTruncation(to: endOffset)
         if leaderEpochs.truncateFromEnd(endOffset) { try writeLeaderEpochs() }
         try removeSnapshots(above: endOffset)
         try rebuildProducers(upTo: endOffset)
@@ -108,6 +111,7 @@ extension PartitionLog {
 
     private func startAnew(at offset: Offset) throws {
         readPositions.removeAll()
+        cancelCleaning()
         for segment in segments.removeFrom(0).reversed() { try removeFiles(of: segment) }
         let segment = try LogSegment.create(
             baseOffset: offset, place: place, configuration: configuration, now: lane.now, jitter: 0)
@@ -118,6 +122,7 @@ extension PartitionLog {
         logStartOffset = offset
         highWatermark = offset
         checkpointedRecoveryPoint = min(checkpointedRecoveryPoint, offset)
+        cleaning.noteTruncation(to: .zero)
         commit.reset(file: file, position: 0, endOffset: offset, syncedEndOffset: offset)
         leaderEpochs.removeAll()
         try writeLeaderEpochs()

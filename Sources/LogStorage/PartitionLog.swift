@@ -57,6 +57,8 @@ public final class PartitionLog {
     /// What the recovery point checkpoint on disk says at least. Compaction stays below it: recovery takes a gap above
     /// it for a tail that was lost.
     public internal(set) var checkpointedRecoveryPoint: Offset
+    /// How far the log is compacted, and the round that is at it.
+    var cleaning = CleaningState()
 
     /// The first offset that readers may ask for.
     public internal(set) var logStartOffset: Offset

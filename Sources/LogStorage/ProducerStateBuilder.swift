@@ -113,7 +113,11 @@ struct ProducerStateBuilder {
                 producers.update(header)
                 continue
             }
-            let isMissing = rebuildFrom.map { header.baseOffset >= $0 } ?? false
+            // The index of a segment that was not read anew has it.
+            let indexEnd = try isRebuilt ? segment.transactionIndex.lastEntry()?.lastOffset : nil
+            let isMissing =
+                rebuildFrom.map { header.baseOffset >= $0 } ?? false
+                && header.baseOffset > indexEnd ?? Offset(-1)
             try producers.takeMarker(
                 marker, header, transactionIndex: isMissing ? segment.transactionIndex : nil)
         }

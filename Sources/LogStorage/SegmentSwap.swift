@@ -8,8 +8,11 @@ internal import SystemIO
 /// 1. `.cleaned` files are written and synced, log and indexes.
 /// 2. The indexes are renamed to `.swap`.
 /// 3. The log is renamed to `.log.swap`: from here on the swap is decided, recovery completes it.
-/// 4. The indexes of the first source and all files of the other sources are removed, and the new indexes get their names.
+/// 4. The files of the other sources are removed, and the new indexes get their names, over those of the first source.
 /// 5. The log gets its name, over the first source.
+///
+/// A compacted segment has all its indexes, also an empty transaction index: in step 4 one that is not there as `.swap`
+/// has got its name before a crash.
 enum SegmentSwap {
     /// Steps 2 and 3.
     static func decide(_ baseOffset: Offset, in place: LogPlace) throws(IOError) {
@@ -28,7 +31,6 @@ enum SegmentSwap {
     ///
     /// - Parameter covered: base offsets of the other sources.
     static func complete(_ baseOffset: Offset, covered: [Offset], in place: LogPlace) throws(IOError) {
-        for kind in indexKinds { try removeIfPresent(place.filePath(kind, baseOffset), place.fileSystem) }
         for source in covered {
             for kind in LogFileKind.allCases where kind != .producerSnapshot {
                 try removeIfPresent(place.filePath(kind, source), place.fileSystem)

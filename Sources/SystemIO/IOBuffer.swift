@@ -27,6 +27,18 @@ public final class IOBuffer: @unchecked Sendable {
 
     deinit { base.deallocate() }
 
+    /// Copies `source` to `position`. Traps when it does not fit.
+    public func copy(_ source: RawSpan, to position: Int) {
+        invariant(
+            position >= 0 && source.byteCount <= byteCount - position,
+            "\(source.byteCount) bytes to \(position) of a buffer of \(byteCount) bytes")
+        source.withUnsafeBytes { bytes in
+            if let start = bytes.baseAddress {
+                (base + position).copyMemory(from: start, byteCount: bytes.count)
+            }
+        }
+    }
+
     /// All bytes, for reading.
     public var bytes: RawSpan {
         @_lifetime(borrow self)

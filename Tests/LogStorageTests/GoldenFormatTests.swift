@@ -115,7 +115,8 @@ struct GoldenFormatTests {
             let index = TransactionIndex.openSealed(
                 at: GoldenLogs.path(file), baseOffset: try parsed(file).baseOffset, fileSystem)
             #expect(try index.damage() == nil)
-            let found = try index.entries()
+            var found: [AbortedTransaction] = []
+            try index.forEach { found.append($0) }
             #expect(found == aborted, "\(file)")
             entryCount += found.count
             guard !aborted.isEmpty else { continue }

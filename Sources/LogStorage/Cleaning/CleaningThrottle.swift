@@ -1,0 +1,50 @@
+public import Base
+
+/// Spreads the reading and writing of compaction over time, so that it leaves the disk to others
+/// (`log.cleaner.io.max.bytes.per.second`). Any thread; shared by all that compact.
+///
+/// Bytes are paid for after they are admitted: each admission waits until all before it are paid. So within
+/// any stretch of time no more passes than the rate allows, and one admission.
+public final class CleaningThrottle: Sendable {
+    private struct State: Sendable {
+        /// When everything admitted so far will be paid, in monotonic nanoseconds.
+        var paidNanoseconds: UInt64 = 0
+    }
+
+    private let bytesPerSecond: Double?
+    private let timeSource: any TimeSource
+    private let wait: @Sendable (_ nanoseconds: UInt64) -> Void
+    private let state = Locked(State())
+
+    /// - Parameters:
+    ///   - bytesPerSecond: read and written together; nil: without limit.
+    ///   - wait: blocks the calling thread for about this long; it may return early.
+    public init(
+        bytesPerSecond: Double?, timeSource: any TimeSource,
+        wait: @escaping @Sendable (_ nanoseconds: UInt64) -> Void
+    ) {
+        invariant(
+            (bytesPerSecond ?? 1) > 0, "a throttle of \(bytesPerSecond ?? 0) bytes a second lets nothing pass"
+        )
+        self.bytesPerSecond = bytesPerSecond
+        self.timeSource = timeSource
+        self.wait = wait
+    }
+
+    /// Returns when `byteCount` bytes may be read or written, or `isCancelled` says that nobody wants them
+    /// any more.
+    func admit(_ byteCount: Int, unless isCancelled: () -> Bool) {
+        guard let bytesPerSecond else { return }
+        let cost = UInt64(Double(byteCount) / bytesPerSecond * 1e9)
+        while !isCancelled() {
+            let now = timeSource.monotonicNanoseconds()
+            let left: UInt64 = state.withLock { state in
+                if state.paidNanoseconds > now { return state.paidNanoseconds - now }
+                state.paidNanoseconds = now + cost
+                return 0
+            }
+            if left == 0 { return }
+            wait(left)
+        }
+    }
+}
