@@ -112,38 +112,45 @@ struct MappedIndex {
     }
 
     /// The last entry that satisfies `isAtMost`, which holds for a prefix of the entries. Nil: none does.
-    /// - Parameter isAtMost: gets the mapped bytes and the position of an entry in them.
+    /// - Parameters:
+    ///   - stride: the size of an entry, once more, for the compiler to see that it is a constant.
+    ///   - isAtMost: gets the mapped bytes and the position of an entry in them.
     @inline(__always)
-    func floorIndex(_ isAtMost: (borrowing RawSpan, Int) -> Bool) -> Int? {
+    func floorIndex(stride: Int, _ isAtMost: (borrowing RawSpan, Int) -> Bool) -> Int? {
         guard entryCount > 0 else { return nil }
         let bytes = self.bytes
         var low = 0
         var count = entryCount
-        let warmEntryCount = Self.warmByteCount / entryByteCount
+        let warmEntryCount = Self.warmByteCount / stride
         if count > warmEntryCount {
             let firstWarm = count - warmEntryCount
-            if isAtMost(bytes, firstWarm * entryByteCount) {
+            if isAtMost(bytes, firstWarm &* stride) {
                 low = firstWarm
                 count = warmEntryCount
             } else {
                 count = firstWarm
             }
         }
-        // The entry sought is before `low + count`, and not before `low` unless there is none.
+        // The entry sought is before `low + count`, and not before `low` unless there is none. Nothing
+        // overflows: all entries lie in the mapping, which is what the loads check.
         while count > 1 {
             let half = count / 2
-            if isAtMost(bytes, (low + half) * entryByteCount) { low += half }
-            count -= half
+            let middle = low &+ half
+            low = isAtMost(bytes, middle &* stride) ? middle : low
+            count &-= half
         }
-        return isAtMost(bytes, low * entryByteCount) ? low : nil
+        return isAtMost(bytes, low &* stride) ? low : nil
     }
 
     /// Makes room for one more entry.
+    /// - Parameters:
+    ///   - spare: room for so many more must be left after it.
+    ///   - force: pass the maximum if need be.
     /// - Returns: the position of its bytes, nil when the index is full, broken, or the disk is.
     @inline(__always)
-    mutating func reserveEntry(force: Bool = false) -> Int? {
-        guard entryCount < maximumEntryCount || force else { return nil }
-        if entryCount == mappedEntryCount && !grow() { return nil }
+    mutating func reserveEntry(keeping spare: Int = 0, force: Bool = false) -> Int? {
+        guard entryCount + spare < maximumEntryCount || force else { return nil }
+        if entryCount + spare >= mappedEntryCount && !grow() { return nil }
         return entryCount * entryByteCount
     }
 
@@ -171,7 +178,7 @@ struct MappedIndex {
         let page = Self.firstBlockByteCount
         let blocks = (used + step + page - 1) / page * page
         // A forced entry may pass the maximum.
-        let wanted = min(blocks, max(maximumEntryCount, entryCount + 1) * entryByteCount)
+        let wanted = min(blocks, max(maximumEntryCount, mappedEntryCount + 1) * entryByteCount)
         do throws(IOError) {
             try file.allocate(Int64(used)..<Int64(wanted))
             region = try file.map(byteCount: wanted, .readWrite)

@@ -132,13 +132,17 @@ public final class OffsetIndex {
     private func floorIndex(offset: Offset) -> Int? {
         guard offset >= baseOffset else { return nil }
         let target = UInt32(clamping: offset.rawValue - baseOffset.rawValue)
-        return core.floorIndex { bytes, start in Self.relativeOffset(bytes, start) <= target }
+        return core.floorIndex(stride: Self.entryByteCount) { bytes, start in
+            Self.relativeOffset(bytes, start) <= target
+        }
     }
 
     private func floorIndex(position: Int64) -> Int? {
         guard position >= 0 else { return nil }
         let target = UInt32(clamping: position)
-        return core.floorIndex { bytes, start in Self.position(bytes, start) <= target }
+        return core.floorIndex(stride: Self.entryByteCount) { bytes, start in
+            Self.position(bytes, start) <= target
+        }
     }
 
     /// Adds an entry behind the last one. On return it is in mapped memory.

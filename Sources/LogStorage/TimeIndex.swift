@@ -120,7 +120,10 @@ public final class TimeIndex {
     /// the segment.
     public func floor(timestamp: Timestamp) -> TimestampOffset? {
         let target = timestamp.rawValue
-        guard let index = core.floorIndex({ bytes, start in Self.timestamp(bytes, start) <= target }) else {
+        guard
+            let index = core.floorIndex(
+                stride: Self.entryByteCount, { bytes, start in Self.timestamp(bytes, start) <= target })
+        else {
             return nil
         }
         return entry(index)
@@ -129,7 +132,8 @@ public final class TimeIndex {
     /// Notes that the largest timestamp so far is `timestamp`, of the batch that ends with `offset`. On
     /// return the entry is in mapped memory. Nothing is added, and that is fine, when the timestamp is not
     /// above the last entry's or the offset is the last entry's.
-    /// - Parameter force: use the entry that is kept for sealing.
+    /// - Parameter force: use the entry that is kept for sealing, which has its room on the disk since the
+    ///   first one was appended: a full disk does not take a segment's largest timestamp away.
     /// - Returns: false when an entry was due and was skipped: the index is full, the disk has no room for
     ///   the index's next block, or the offset does not fit the field or lies before the last entry's.
     @discardableResult
@@ -138,9 +142,9 @@ public final class TimeIndex {
         guard timestamp > last?.timestamp ?? .none, offset != last?.offset else { return true }
         guard offset >= baseOffset,
             let relativeOffset = Int32(exactly: offset.rawValue - baseOffset.rawValue),
-            offset > last?.offset ?? baseOffset - 1, force || !isFull
+            offset > last?.offset ?? baseOffset - 1,
+            let start = core.reserveEntry(keeping: force ? 0 : 1, force: force)
         else { return false }
-        guard let start = core.reserveEntry(force: force) else { return false }
         var bytes = core.mutableBytes
         bytes.storeBytes(
             of: timestamp.rawValue.bigEndian, toByteOffset: start + Field.timestamp, as: Int64.self)
@@ -155,7 +159,9 @@ public final class TimeIndex {
     public func truncate(removingFrom offset: Offset) {
         guard offset > baseOffset else { return core.keepFirst(0) }
         let target = UInt32(clamping: offset.rawValue - 1 - baseOffset.rawValue)
-        let last = core.floorIndex { bytes, start in Self.relativeOffset(bytes, start) <= target }
+        let last = core.floorIndex(stride: Self.entryByteCount) { bytes, start in
+            Self.relativeOffset(bytes, start) <= target
+        }
         core.keepFirst(last.map { $0 + 1 } ?? 0)
     }
 

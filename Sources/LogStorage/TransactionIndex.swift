@@ -10,10 +10,10 @@
 //       34
 //
 // Last offsets rise strictly from entry to entry, last stable offsets do not fall. A segment without aborted
-// transactions has no such file. While entries are appended the file ends in zeros (see MappedIndex.swift); a
-// valid entry lies within the trimmed file. There is no checksum: the file can be rebuilt by reading the
-// batch headers and markers of the log with the open transactions before it, and is when it was not sealed or
-// does not look sane.
+// transactions has no such file. Entries are written one by one, so that the file always ends with the last
+// one; a crash may leave a part of an entry, which does not count. There is no checksum: the file can be
+// rebuilt by reading the batch headers and markers of the log with the open transactions before it, and is
+// when it was not sealed or does not look sane.
 
 internal import Base
 public import RecordFormat
@@ -39,7 +39,8 @@ public struct AbortedTransaction: Hashable, Sendable {
 /// The transaction index of one segment. Owned by one thread. The file is opened when it is first asked for
 /// anything, and created with the first entry.
 ///
-/// Entries appended are in mapped memory, synced by `sync` or `seal` only; nothing may overlap.
+/// An index for appending keeps its entries in memory too; a sealed one is read through a mapping. Entries
+/// appended are in the page cache, synced by `sync` or `seal` only; nothing may overlap.
 public final class TransactionIndex {
     enum Field {
         static let version = 0
@@ -53,15 +54,31 @@ public final class TransactionIndex {
     /// Size of an entry: 34.
     public static let entryByteCount = Field.end
     static let currentVersion: Int16 = 0
-    /// More than a segment of 2 GiB has room for: an aborted transaction takes a batch and a marker.
-    static let maximumByteCount = 1 << 30
+    /// More than a segment of 2 GiB has room for: an aborted transaction takes a batch and a marker, 150
+    /// bytes.
+    static let maximumByteCount = 1 << 29
+    /// How much of a file is read at once.
+    private static let readByteCount = entryByteCount * 1024
 
     private enum State {
         /// Not looked at yet.
         case unopened
         /// Looked at: there is no file.
         case absent
-        case open(MappedIndex)
+        case appending(Appending)
+        case sealed(MappedIndex)
+    }
+
+    /// An open file that ends with the last of the entries.
+    private struct Appending {
+        let file: any File
+        /// Size of the file when it was opened: what the checks judge.
+        let openedByteCount: Int64
+        /// A version other than 0, and where.
+        var strangeVersion: (index: Int, version: Int16)?
+        var entries: [AbortedTransaction] = []
+        /// One entry's bytes on their way to the file.
+        let buffer = IOBuffer(byteCount: entryByteCount)
     }
 
     public private(set) var path: String
@@ -111,46 +128,81 @@ public final class TransactionIndex {
     /// To be called when the file was renamed, for it may not have been opened yet.
     public func wasRenamed(to path: String) { self.path = path }
 
-    /// The entries, opening the file if that was not done; nil when there is no file.
-    private func load() throws(IOError) -> MappedIndex? {
-        switch state {
-        case .absent: return nil
-        case .open(let core): return core
-        case .unopened: break
-        }
+    /// Opens the file if that was not done.
+    private func load() throws(IOError) {
+        guard case .unopened = state else { return }
         do throws(IOError) {
-            let core =
-                isSealed
-                ? try MappedIndex.openSealed(at: path, entryByteCount: Self.entryByteCount, fileSystem)
-                : try MappedIndex.openForAppend(
-                    at: path, entryByteCount: Self.entryByteCount, maximumByteCount: Self.maximumByteCount,
-                    fileSystem)
-            state = .open(core)
-            return core
+            if isSealed {
+                state = .sealed(
+                    try MappedIndex.openSealed(at: path, entryByteCount: Self.entryByteCount, fileSystem))
+            } else {
+                state = .appending(try Self.readAll(try fileSystem.open(path, .readWrite)))
+            }
         } catch {
             guard error.errno == .noSuchFile else { throw error }
             state = .absent
-            return nil
         }
     }
 
-    /// How many aborted transactions the segment holds.
-    public func entryCount() throws(IOError) -> Int { try load()?.entryCount ?? 0 }
-
-    /// The last one, nil when there is none.
-    public func lastEntry() throws(IOError) -> AbortedTransaction? {
-        guard let core = try load(), core.entryCount > 0 else { return nil }
-        return Self.entry(core, core.entryCount - 1)
+    /// All entries of a file. A part of an entry at the end does not count.
+    private static func readAll(_ file: any File) throws(IOError) -> Appending {
+        let byteCount = try file.byteCount()
+        guard byteCount <= Int64(maximumByteCount) else { throw IOError(.read, file.path, .fileTooLarge) }
+        var result = Appending(file: file, openedByteCount: byteCount)
+        result.entries.reserveCapacity(Int(byteCount) / entryByteCount)
+        let buffer = IOBuffer(byteCount: min(readByteCount, max(Int(byteCount), 1)))
+        var position: Int64 = 0
+        while position + Int64(entryByteCount) <= byteCount {
+            let count = try file.read(into: buffer, 0..<buffer.byteCount, at: position)
+            let bytes = buffer.bytes(0..<count)
+            var start = 0
+            while start + entryByteCount <= count {
+                let version = version(bytes, start)
+                if version != currentVersion, result.strangeVersion == nil {
+                    result.strangeVersion = (result.entries.count, version)
+                }
+                result.entries.append(entry(bytes, start))
+                start += entryByteCount
+            }
+            if start == 0 { break }
+            position += Int64(start)
+        }
+        return result
     }
 
-    private static func entry(_ core: borrowing MappedIndex, _ index: Int) -> AbortedTransaction {
-        let bytes = core.bytes
-        let start = index * entryByteCount
-        return AbortedTransaction(
+    public func entryCount() throws(IOError) -> Int {
+        try load()
+        switch state {
+        case .unopened, .absent: return 0
+        case .appending(let open): return open.entries.count
+        case .sealed(let core): return core.entryCount
+        }
+    }
+
+    public func lastEntry() throws(IOError) -> AbortedTransaction? {
+        let count = try entryCount()
+        return count == 0 ? nil : entry(count - 1)
+    }
+
+    /// One of the entries that `entryCount` has counted.
+    private func entry(_ index: Int) -> AbortedTransaction {
+        switch state {
+        case .unopened, .absent: invariantFailed("entry \(index) of the empty index \(path)")
+        case .appending(let open): return open.entries[index]
+        case .sealed(let core): return Self.entry(core.bytes, index * Self.entryByteCount)
+        }
+    }
+
+    private static func entry(_ bytes: borrowing RawSpan, _ start: Int) -> AbortedTransaction {
+        AbortedTransaction(
             producerID: ProducerID(number(bytes, start + Field.producerID)),
             firstOffset: Offset(number(bytes, start + Field.firstOffset)),
             lastOffset: Offset(number(bytes, start + Field.lastOffset)),
             lastStableOffset: Offset(number(bytes, start + Field.lastStableOffset)))
+    }
+
+    private static func version(_ bytes: borrowing RawSpan, _ start: Int) -> Int16 {
+        Int16(bigEndian: bytes.unsafeLoadUnaligned(fromByteOffset: start + Field.version, as: Int16.self))
     }
 
     @inline(__always)
@@ -158,46 +210,58 @@ public final class TransactionIndex {
         Int64(bigEndian: bytes.unsafeLoadUnaligned(fromByteOffset: position, as: Int64.self))
     }
 
-    /// The number of entries with a last offset below `offset`.
-    private static func countBelow(_ offset: Offset, _ core: borrowing MappedIndex) -> Int {
-        let target = offset.rawValue
-        let last = core.floorIndex { bytes, start in number(bytes, start + Field.lastOffset) < target }
-        return last.map { $0 + 1 } ?? 0
+    /// The number of entries with a last offset below `offset`; `entryCount` has loaded them.
+    private func countBelow(_ offset: Offset, of entryCount: Int) -> Int {
+        var low = 0
+        var high = entryCount
+        while low < high {
+            let middle = (low + high) / 2
+            if entry(middle).lastOffset < offset { low = middle + 1 } else { high = middle }
+        }
+        return low
     }
 
-    /// Adds an entry behind the last one, creating the file where needed. On return it is in mapped memory.
+    /// Adds an entry behind the last one, creating the file where needed. On return it is in the page cache.
     ///
-    /// Throws `noSpace` when the disk has no room for it, with nothing changed. An entry may not be left out:
-    /// consumers would be shown what was aborted. Throws `invalidArgument` when its last offset is not above
-    /// the last entry's.
+    /// After an error nothing has changed; with `noSpace` the disk has no room for it. An entry may not be
+    /// left out: consumers would be shown what was aborted. Throws `invalidArgument` when its last offset is
+    /// not above the last entry's.
     public func append(_ transaction: AbortedTransaction) throws(IOError) {
         invariant(!isSealed, "append to the sealed index \(path)")
-        var core: MappedIndex
-        if let loaded = try load() {
-            core = loaded
-        } else {
-            core = try MappedIndex.create(
-                at: path, entryByteCount: Self.entryByteCount, maximumByteCount: Self.maximumByteCount,
-                fileSystem)
-            directoryNeedsSync = true
-            state = .open(core)
-        }
-        if core.entryCount > 0, transaction.lastOffset <= Self.entry(core, core.entryCount - 1).lastOffset {
+        let count = try entryCount()
+        if count > 0, transaction.lastOffset <= entry(count - 1).lastOffset {
             throw IOError(.write, path, .invalidArgument)
         }
-        guard let start = core.reserveEntry() else {
-            if let failure = core.failure { throw failure }
-            throw IOError(.allocate, path, core.isFull ? .fileTooLarge : .noSpace)
+        if case .absent = state {
+            state = .appending(Appending(file: try fileSystem.open(path, .createNew), openedByteCount: 0))
+            directoryNeedsSync = true
         }
-        var bytes = core.mutableBytes
-        bytes.storeBytes(
-            of: Self.currentVersion.bigEndian, toByteOffset: start + Field.version, as: Int16.self)
-        Self.store(transaction.producerID.rawValue, &bytes, start + Field.producerID)
-        Self.store(transaction.firstOffset.rawValue, &bytes, start + Field.firstOffset)
-        Self.store(transaction.lastOffset.rawValue, &bytes, start + Field.lastOffset)
-        Self.store(transaction.lastStableOffset.rawValue, &bytes, start + Field.lastStableOffset)
-        core.commitEntry()
-        state = .open(core)
+        guard case .appending(var open) = state else { invariantFailed("\(path) is not open for appending") }
+        let position = Int64(count * Self.entryByteCount)
+        guard position + Int64(Self.entryByteCount) <= Int64(Self.maximumByteCount) else {
+            throw IOError(.write, path, .fileTooLarge)
+        }
+        Self.store(transaction, open.buffer)
+        do throws(IOError) {
+            try open.file.write([BufferSlice(open.buffer)], at: position)
+        } catch {
+            // A part of the entry may be there; where it cannot be cut off either, it does not count.
+            try? open.file.truncate(to: position)
+            throw error
+        }
+        // Let go of the one copy there is, so that the array grows in its place.
+        state = .absent
+        open.entries.append(transaction)
+        state = .appending(open)
+    }
+
+    private static func store(_ transaction: AbortedTransaction, _ buffer: IOBuffer) {
+        var bytes = buffer.mutableBytes(0..<entryByteCount)
+        bytes.storeBytes(of: currentVersion.bigEndian, toByteOffset: Field.version, as: Int16.self)
+        store(transaction.producerID.rawValue, &bytes, Field.producerID)
+        store(transaction.firstOffset.rawValue, &bytes, Field.firstOffset)
+        store(transaction.lastOffset.rawValue, &bytes, Field.lastOffset)
+        store(transaction.lastStableOffset.rawValue, &bytes, Field.lastStableOffset)
     }
 
     private static func store(_ value: Int64, _ bytes: inout MutableRawSpan, _ position: Int) {
@@ -210,29 +274,37 @@ public final class TransactionIndex {
     public func collect(
         from fetchOffset: Offset, upTo upperBound: Offset, into found: inout [AbortedTransaction]
     ) throws(IOError) -> Bool {
-        guard let core = try load() else { return false }
-        for index in Self.countBelow(fetchOffset, core)..<core.entryCount {
-            let entry = Self.entry(core, index)
+        let count = try entryCount()
+        for index in countBelow(fetchOffset, of: count)..<count {
+            let entry = entry(index)
             if entry.lastOffset >= fetchOffset && entry.firstOffset < upperBound { found.append(entry) }
             if entry.lastStableOffset >= upperBound { return true }
         }
         return false
     }
 
+    /// All entries, oldest first, copied.
+    public func entries() throws(IOError) -> [AbortedTransaction] {
+        (0..<(try entryCount())).map { entry($0) }
+    }
+
     /// Calls `body` with every entry, oldest first.
     public func forEach(_ body: (AbortedTransaction) -> Void) throws(IOError) {
-        guard let core = try load() else { return }
-        for index in 0..<core.entryCount { body(Self.entry(core, index)) }
+        for index in 0..<(try entryCount()) { body(entry(index)) }
     }
 
     /// Removes the entries with a last offset at or above `offset`. Traps when a sealed index has such
     /// entries.
     public func truncate(to offset: Offset) throws(IOError) {
-        guard var core = try load() else { return }
-        let kept = Self.countBelow(offset, core)
-        guard kept < core.entryCount else { return }
-        core.keepFirst(kept)
-        state = .open(core)
+        let count = try entryCount()
+        let kept = countBelow(offset, of: count)
+        guard kept < count else { return }
+        guard case .appending(var open) = state else {
+            invariantFailed("truncation of the sealed index \(path); open it for appending")
+        }
+        try open.file.truncate(to: Int64(kept * Self.entryByteCount))
+        open.entries.removeLast(count - kept)
+        state = .appending(open)
     }
 
     /// Keeps the first `count` entries.
@@ -244,21 +316,16 @@ public final class TransactionIndex {
 
     /// On return the entries, and that there is the file, are on stable storage.
     public func sync() throws(IOError) {
-        guard case .open(var core) = state else { return }
-        defer { state = .open(core) }
-        try core.sync()
+        if case .appending(let open) = state { try open.file.sync(.data) }
         try syncDirectory()
     }
 
-    /// Trims the file to its entries and syncs it; read-only from here on. Creates no file when there are
-    /// none.
+    /// Syncs the file; read-only from here on, its descriptor closed. Creates no file when there are none.
     public func seal() throws(IOError) {
-        if case .open(var core) = state {
-            defer { state = .open(core) }
-            try core.seal()
-            try syncDirectory()
-        }
+        guard !isSealed else { return }
+        try sync()
         isSealed = true
+        if case .appending = state { state = .unopened }
     }
 
     /// A missing transaction index means "nothing aborted", so that a new one must not get lost with the
@@ -273,19 +340,28 @@ public final class TransactionIndex {
     /// entry.
     /// - Parameter nextOffset: the offset after the segment's last one, where that is known.
     public func damage(nextOffset: Offset? = nil) throws(IOError) -> String? {
-        guard let core = try load() else { return nil }
-        guard core.openedByteCount % Int64(Self.entryByteCount) == 0 else {
-            return "its size, \(core.openedByteCount) bytes, is not a multiple of \(Self.entryByteCount)"
-        }
-        var previous: AbortedTransaction?
-        for index in 0..<core.entryCount {
-            let position = index * Self.entryByteCount + Field.version
-            let version = Int16(
-                bigEndian: core.bytes.unsafeLoadUnaligned(fromByteOffset: position, as: Int16.self))
-            guard version == Self.currentVersion else {
+        let count = try entryCount()
+        let openedByteCount: Int64
+        switch state {
+        case .unopened, .absent: return nil
+        case .appending(let open):
+            openedByteCount = open.openedByteCount
+            if let (index, version) = open.strangeVersion {
                 return "entry \(index) has version \(version), not 0"
             }
-            let entry = Self.entry(core, index)
+        case .sealed(let core):
+            openedByteCount = core.openedByteCount
+            for index in 0..<count {
+                let version = Self.version(core.bytes, index * Self.entryByteCount)
+                if version != Self.currentVersion { return "entry \(index) has version \(version), not 0" }
+            }
+        }
+        guard openedByteCount % Int64(Self.entryByteCount) == 0 else {
+            return "its size, \(openedByteCount) bytes, is not a multiple of \(Self.entryByteCount)"
+        }
+        var previous: AbortedTransaction?
+        for index in 0..<count {
+            let entry = entry(index)
             guard entry.firstOffset <= entry.lastOffset, entry.firstOffset >= .zero else {
                 return "entry \(index) goes from offset \(entry.firstOffset) to \(entry.lastOffset)"
             }

@@ -1,7 +1,9 @@
 /// What was asked of the kernel when it refused; the names are those of the calls' manual pages.
 public enum IOOperation: String, Sendable {
-    case open, close, read, write, sync, truncate, allocate, map, unmap, stat, list, rename, remove, createDirectory
-    case removeDirectory, syncDirectory, lock, space, sendfile, advise, ring, socket, bind, listen, accept, connect
+    case open, close, read, write, sync, truncate, allocate, map, unmap, stat, list, rename, remove,
+        createDirectory
+    case removeDirectory, syncDirectory, lock, space, sendfile, advise, ring, socket, bind, listen, accept,
+        connect
     case receive, send, socketOption, epoll, eventDescriptor, thread, limit, usage
 }
 

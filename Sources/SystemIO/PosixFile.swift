@@ -7,8 +7,8 @@ internal import Glibc
 public final class PosixFile: File {
     public let path: String
     private let owned: OwnedDescriptor
-    /// Whether the descriptor may be written. The kernel answers EBADF to a write on a read-only descriptor, which the
-    /// gate takes for a bug; so the question is answered here, before it.
+    /// Whether the descriptor may be written. The kernel answers EBADF to a write on a read-only descriptor,
+    /// which the gate takes for a bug; so the question is answered here, before it.
     let isWritable: Bool
 
     init(path: String, descriptor: consuming OwnedDescriptor, isWritable: Bool) {
@@ -50,12 +50,14 @@ public final class PosixFile: File {
         var place = position
         while cursor.remaining > 0 {
             let written = try SystemCall.run(.write, path) {
-                withUnsafeTemporaryAllocation(of: iovec.self, capacity: WriteCursor.vectorsPerCall) { vectors in
+                withUnsafeTemporaryAllocation(of: iovec.self, capacity: WriteCursor.vectorsPerCall) {
+                    vectors in
                     let count = cursor.fill(vectors, from: slices)
                     return pwritev(descriptor, vectors.baseAddress, Int32(count), off_t(place))
                 }
             }
-            // A regular file never takes zero bytes without an error; going round for ever would hide that it did.
+            // A regular file never takes zero bytes without an error; going round for ever would hide that it
+            // did.
             if written == 0 { throw IOError(.write, path, .inputOutput) }
             cursor.advance(by: written, in: slices)
             place += Int64(written)
@@ -77,8 +79,9 @@ public final class PosixFile: File {
             _ = try SystemCall.run(.allocate, path) {
                 fallocate(descriptor, 0, off_t(range.lowerBound), range.count)
             }
-        } catch where error.errno == .notSupported {
-            // A file system without fallocate: the C library writes a zero into every block that is not there.
+        } catch  where error.errno == .notSupported {
+            // A file system without fallocate: the C library writes a zero into every block that is not
+            // there.
             try SystemCall.status(.allocate, path) {
                 posix_fallocate(descriptor, off_t(range.lowerBound), range.count)
             }

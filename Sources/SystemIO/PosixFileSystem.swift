@@ -1,9 +1,10 @@
 internal import Base
-internal import CShims
 internal import CLiburing
+internal import CShims
 internal import Glibc
 
-/// The kernel's files and directories. Files are made with mode 0644, directories with 0755, less the process's umask.
+/// The kernel's files and directories. Files are made with mode 0644, directories with 0755, less the
+/// process's umask.
 public final class PosixFileSystem: FileSystem {
     public init() {}
 
@@ -23,7 +24,8 @@ public final class PosixFileSystem: FileSystem {
     static func openDescriptor(
         _ operation: IOOperation, _ path: String, _ flags: Int32
     ) throws(IOError) -> OwnedDescriptor {
-        OwnedDescriptor(taking: try SystemCall.run(operation, path) { dmq_open(path, flags | O_CLOEXEC, 0o644) })
+        OwnedDescriptor(
+            taking: try SystemCall.run(operation, path) { dmq_open(path, flags | O_CLOEXEC, 0o644) })
     }
 
     public func createDirectory(_ path: String) throws(IOError) {
@@ -41,7 +43,7 @@ public final class PosixFileSystem: FileSystem {
                 // Somebody may create it at the same time, which is as good.
                 do {
                     _ = try SystemCall.run(.createDirectory, path) { mkdir(path, 0o755) }
-                } catch where error.errno == .alreadyExists {}
+                } catch  where error.errno == .alreadyExists {}
             default:
                 throw error
             }
@@ -52,7 +54,9 @@ public final class PosixFileSystem: FileSystem {
     private static func parent(of path: String) -> String? {
         var bytes = path.utf8[...]
         while bytes.last == UInt8(ascii: "/") { bytes = bytes.dropLast() }
-        guard let slash = bytes.lastIndex(of: UInt8(ascii: "/")), slash != bytes.startIndex else { return nil }
+        guard let slash = bytes.lastIndex(of: UInt8(ascii: "/")), slash != bytes.startIndex else {
+            return nil
+        }
         return String(path[..<slash])
     }
 
@@ -79,7 +83,8 @@ public final class PosixFileSystem: FileSystem {
     }
 
     private static func name(of entry: UnsafeMutablePointer<dirent>) -> String {
-        // The name ends with a zero byte and may be longer than the struct's array says, so it is read in place.
+        // The name ends with a zero byte and may be longer than the struct's array says, so it is read in
+        // place.
         let offset = MemoryLayout<dirent>.offset(of: \dirent.d_name) ?? 0
         let start = UnsafeRawPointer(entry) + offset
         return String(cString: start.assumingMemoryBound(to: CChar.self))
@@ -89,7 +94,7 @@ public final class PosixFileSystem: FileSystem {
         var status = stat()
         do {
             _ = try SystemCall.run(.stat, path) { stat(path, &status) }
-        } catch where error.errno == .noSuchFile || error.errno == .notADirectory {
+        } catch  where error.errno == .noSuchFile || error.errno == .notADirectory {
             return nil
         }
         let kind: FileKind =

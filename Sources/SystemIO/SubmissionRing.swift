@@ -18,9 +18,10 @@ public struct RingCompletion: Sendable {
 
 /// An io_uring: a queue of requests to the kernel and a queue of their completions, both shared memory.
 ///
-/// Owned by one thread, the first that submits or waits; the kernel refuses any other. Requests are *prepared* (they
-/// wait in shared memory), *submitted* (the kernel has them) and *completed* (their completion was drained). What a
-/// request points to stays in place: vectors until it is submitted, the bytes until it is completed.
+/// Owned by one thread, the first that submits or waits; the kernel refuses any other. Requests are
+/// *prepared* (they wait in shared memory), *submitted* (the kernel has them) and *completed* (their
+/// completion was drained). What a request points to stays in place: vectors until it is submitted, the bytes
+/// until it is completed.
 public final class SubmissionRing {
     private let ring: UnsafeMutablePointer<io_uring>
     /// Set up disabled and enabled by the first thread that uses it, which thereby becomes the owner.
@@ -48,7 +49,8 @@ public final class SubmissionRing {
         ]
     }()
 
-    /// - Parameter entries: requests that can be prepared between two submissions; rounded up to a power of two.
+    /// - Parameter entries: requests that can be prepared between two submissions; rounded up to a power of
+    ///   two.
     /// - Throws: what io_uring_setup answers: `notPermitted` under a seccomp filter or the sysctl
     ///   kernel.io_uring_disabled, `notImplemented` where the kernel has no io_uring.
     public init(entries: Int) throws(IOError) {
@@ -78,8 +80,8 @@ public final class SubmissionRing {
         ring.deallocate()
     }
 
-    /// Completions that the kernel can hold without resorting to a list of its own. A caller that never has more
-    /// requests outstanding never meets an overflow.
+    /// Completions that the kernel can hold without resorting to a list of its own. A caller that never has
+    /// more requests outstanding never meets an overflow.
     public var completionCapacity: Int { Int(ring.pointee.cq.ring_entries) }
 
     /// Requests that can still be prepared before the next submission.
@@ -95,14 +97,16 @@ public final class SubmissionRing {
         return entry
     }
 
-    private static func finish(_ entry: UnsafeMutablePointer<io_uring_sqe>, _ userData: UInt64, linked: Bool) {
+    private static func finish(_ entry: UnsafeMutablePointer<io_uring_sqe>, _ userData: UInt64, linked: Bool)
+    {
         // The prep functions of the library do not touch the user data, but they clear the flags.
         entry.pointee.user_data = userData
         if linked { entry.pointee.flags |= 1 << UInt8(IOSQE_IO_LINK_BIT) }
     }
 
     /// Prepares a write of memory.
-    /// - Parameter linked: the next prepared request starts when this one worked in full, and is cancelled otherwise.
+    /// - Parameter linked: the next prepared request starts when this one worked in full, and is cancelled
+    ///   otherwise.
     /// - Returns: false, and nothing done, when there is no room.
     public func prepareWrite(
         _ descriptor: Int32, _ bytes: UnsafeRawPointer, byteCount: Int, at position: Int64, linked: Bool,
@@ -116,8 +120,8 @@ public final class SubmissionRing {
         return true
     }
 
-    /// The most that the kernel moves in one request (MAX_RW_COUNT). It takes a longer one for one of this length: what
-    /// is linked to it goes ahead.
+    /// The most that the kernel moves in one request (MAX_RW_COUNT). It takes a longer one for one of this
+    /// length: what is linked to it goes ahead.
     static let maximumByteCount = 0x7FFF_F000
 
     /// Prepares a write of several pieces of memory.
@@ -148,7 +152,8 @@ public final class SubmissionRing {
         return true
     }
 
-    /// Prepares to be told once when `descriptor` can be read: how an `EventDescriptor` wakes a thread that waits here.
+    /// Prepares to be told once when `descriptor` can be read: how an `EventDescriptor` wakes a thread that
+    /// waits here.
     public func prepareReadable(_ descriptor: Int32, userData: UInt64) -> Bool {
         guard let entry = nextEntry(userData) else { return false }
         io_uring_prep_poll_add(entry, descriptor, UInt32(POLLIN))
@@ -174,8 +179,8 @@ public final class SubmissionRing {
     }
 
     /// Hands what is prepared to the kernel.
-    /// - Returns: false when the kernel cannot take it now (no memory, completions not drained); what it did not take
-    ///   stays prepared.
+    /// - Returns: false when the kernel cannot take it now (no memory, completions not drained); what it did
+    ///   not take stays prepared.
     /// - Throws: what makes the ring unusable, as its use from a second thread (`alreadyExists`).
     public func submit() throws(IOError) -> Bool {
         try enable()
@@ -217,7 +222,8 @@ public final class SubmissionRing {
         return io_uring_cq_ready(ring) > 0 || ring.pointee.sq.kflags.pointee & heldBack != 0
     }
 
-    /// Takes up to `completions.count` completions off the queue. Asks the kernel for those that did not fit into it.
+    /// Takes up to `completions.count` completions off the queue. Asks the kernel for those that did not fit
+    /// into it.
     /// - Returns: how many there were.
     public func drain(into completions: UnsafeMutableBufferPointer<RingCompletion>) -> Int {
         withUnsafeTemporaryAllocation(
@@ -226,7 +232,9 @@ public final class SubmissionRing {
             let limit = min(completions.count, Self.drainBatch)
             let count = Int(io_uring_peek_batch_cqe(ring, entries.baseAddress, UInt32(limit)))
             for index in 0..<count {
-                guard let entry = entries[index] else { invariantFailed("completion \(index) of \(count) is null") }
+                guard let entry = entries[index] else {
+                    invariantFailed("completion \(index) of \(count) is null")
+                }
                 let completion = RingCompletion(
                     userData: entry.pointee.user_data, result: entry.pointee.res, flags: entry.pointee.flags)
                 completions.initializeElement(at: index, to: completion)

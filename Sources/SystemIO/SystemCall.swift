@@ -3,12 +3,12 @@ internal import Glibc
 
 /// The one gate to the kernel: every system call of the program passes through one of these functions.
 ///
-/// They read `errno` before anything else can change it, repeat a call that a signal interrupted (EINTR), and stop
-/// the process on EBADF and EFAULT, which only a bug of ours can cause: going on with a wrong descriptor or address
-/// would sooner or later write into somebody else's file. Every other error is thrown.
+/// They read `errno` before anything else can change it, repeat a call that a signal interrupted (EINTR), and
+/// stop the process on EBADF and EFAULT, which only a bug of ours can cause: going on with a wrong descriptor
+/// or address would sooner or later write into somebody else's file. Every other error is thrown.
 ///
-/// The call itself comes in as a closure that does not escape, so that a test can script what the kernel answers;
-/// it costs nothing once inlined. No other file reads `errno`.
+/// The call itself comes in as a closure that does not escape, so that a test can script what the kernel
+/// answers; it costs nothing once inlined. No other file reads `errno`.
 enum SystemCall {
     /// For calls that answer a negative number when they fail.
     /// - Returns: what the call returned, zero or more.
@@ -33,7 +33,8 @@ enum SystemCall {
         return trapped(Errno(rawValue: errno))
     }
 
-    /// For calls that return their error number instead of setting `errno` (the `posix_` and `pthread_` families).
+    /// For calls that return their error number instead of setting `errno` (the `posix_` and `pthread_`
+    /// families).
     @inline(__always)
     static func status(
         _ operation: IOOperation, _ subject: @autoclosure () -> String, _ call: () -> Int32
@@ -46,7 +47,8 @@ enum SystemCall {
         }
     }
 
-    /// For calls that answer their error number negated instead of setting `errno` (liburing), and for completions.
+    /// For calls that answer their error number negated instead of setting `errno` (liburing), and for
+    /// completions.
     /// - Returns: what the call returned, zero or more.
     @inline(__always)
     static func negated(
@@ -61,8 +63,8 @@ enum SystemCall {
         }
     }
 
-    /// For calls that answer a null pointer when they fail. `readdir` also answers null at its end, which is told
-    /// from an error only by an `errno` that stayed zero.
+    /// For calls that answer a null pointer when they fail. `readdir` also answers null at its end, which is
+    /// told from an error only by an `errno` that stayed zero.
     /// - Returns: nil when the call answered null without an error.
     @inline(__always)
     static func pointer<Pointee>(
@@ -91,11 +93,12 @@ enum SystemCall {
         }
     }
 
-    /// The error of an operation whose result came some other way than `errno` (a ring's completion), under the same
-    /// rule as the others: a bug of ours stops the process.
+    /// The error of an operation whose result came some other way than `errno` (a ring's completion), under
+    /// the same rule as the others: a bug of ours stops the process.
     static func failure(_ operation: IOOperation, _ subject: String, _ error: Errno) -> IOError {
         if error == .badDescriptor || error == .badAddress {
-            invariantFailed("\(operation.rawValue) \(subject) was given a bad descriptor or address: \(error)")
+            invariantFailed(
+                "\(operation.rawValue) \(subject) was given a bad descriptor or address: \(error)")
         }
         return IOError(operation, subject, error)
     }

@@ -5,8 +5,8 @@ internal import Glibc
 
 /// How far the writing of a list of slices has come; turns what is left into the kernel's vectors.
 struct WriteCursor {
-    /// Vectors a call. The kernel takes 1024; 64 of them (1 KiB) are sure to be put on the stack, and the cost of a call
-    /// is long spread by then.
+    /// Vectors a call. The kernel takes 1024; 64 of them (1 KiB) are sure to be put on the stack, and the
+    /// cost of a call is long spread by then.
     static let vectorsPerCall = 64
 
     /// Bytes not written yet.

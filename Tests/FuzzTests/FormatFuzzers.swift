@@ -176,8 +176,7 @@ private func transactionIndexSeeds() -> [[UInt8]] {
 private func fuzzTransactionIndex(_ input: [UInt8], _ fileSystem: any FileSystem, _ path: String) throws {
     let index = TransactionIndex.openForAppend(at: path, baseOffset: baseOffset, fileSystem)
     let isSane = try index.damage() == nil
-    var entries: [AbortedTransaction] = []
-    try index.forEach { entries.append($0) }
+    let entries = try index.entries()
     for target in targets(input) {
         let end = Offset(target.addingReportingOverflow(50).partialValue)
         var found: [AbortedTransaction] = []

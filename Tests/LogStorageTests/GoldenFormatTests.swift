@@ -115,8 +115,7 @@ struct GoldenFormatTests {
             let index = TransactionIndex.openSealed(
                 at: GoldenLogs.path(file), baseOffset: try parsed(file).baseOffset, fileSystem)
             #expect(try index.damage() == nil)
-            var found: [AbortedTransaction] = []
-            try index.forEach { found.append($0) }
+            let found = try index.entries()
             #expect(found == aborted, "\(file)")
             entryCount += found.count
             guard !aborted.isEmpty else { continue }

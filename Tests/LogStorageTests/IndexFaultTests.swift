@@ -88,9 +88,31 @@ struct IndexFaultTests {
         }
         #expect(count == 4096 / 34)
         #expect(try index.entryCount() == Int(count))
+        // No part of the entry that was refused is left.
+        let other = TransactionIndex.openSealed(at: Self.path, baseOffset: Self.base, fileSystem)
+        #expect(try other.damage() == nil && other.entryCount() == Int(count))
         disk.setCapacity(nil)
         try index.append(entry(count))
         #expect(try index.lastEntry() == entry(count))
+        try index.seal()
+        #expect(try index.lastEntry() == entry(count) && index.damage() == nil)
+    }
+
+    @Test("the last timestamp finds its room on a full disk, at every fill of a block")
+    func lastTimestampOnFullDisk() throws {
+        for count in [1, 2, 340, 341, 342, 343, 681, 682, 683] as [Int64] {
+            let disk = try disk()
+            let index = try TimeIndex.create(
+                at: Self.path, baseOffset: Self.base, maximumByteCount: 10 << 20, disk.mount())
+            for number in 1...count { #expect(index.append(Timestamp(number), Self.base + number)) }
+            disk.setCapacity(0)
+            var number = count + 1
+            while index.append(Timestamp(number), Self.base + number) { number += 1 }
+            #expect(index.append(Timestamp(number), Self.base + number, force: true))
+            #expect(index.lastEntry?.timestamp == Timestamp(number))
+            try index.seal()
+            #expect(index.entryCount == Int(number))
+        }
     }
 
     @Test("a failure other than for want of room stops the growth and is thrown by the next sync and seal")

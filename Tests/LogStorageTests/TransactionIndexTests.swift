@@ -40,12 +40,6 @@ struct TransactionIndexTests {
         TransactionIndex.openForAppend(at: path, baseOffset: Self.base, volume.fileSystem)
     }
 
-    private func entries(_ index: TransactionIndex) throws -> [AbortedTransaction] {
-        var result: [AbortedTransaction] = []
-        try index.forEach { result.append($0) }
-        return result
-    }
-
     private func exists() throws -> Bool { try volume.fileSystem.attributes(of: path) != nil }
 
     private func transaction(_ producer: Int64, _ first: Int64, _ last: Int64, stable: Int64)
@@ -72,7 +66,7 @@ struct TransactionIndexTests {
     @Test("the file is there only when something was aborted")
     func createdWhenNeeded() throws {
         let index = try create()
-        #expect(try entries(index).isEmpty && index.lastEntry() == nil && index.damage() == nil)
+        #expect(try index.entries().isEmpty && index.lastEntry() == nil && index.damage() == nil)
         try index.truncate(to: .zero)
         try index.sync()
         try index.seal()
@@ -121,12 +115,12 @@ struct TransactionIndexTests {
                 stable = model.last?.lastStableOffset.rawValue ?? 950
             default:
                 try index.seal()
-                #expect(try entries(openSealed()) == model)
+                #expect(try openSealed().entries() == model)
                 #expect(try openSealed().damage(nextOffset: Offset(end + 1)) == nil)
                 index = openForAppend()
             }
         }
-        #expect(try entries(index) == model, "seed \(seed)")
+        #expect(try index.entries() == model, "seed \(seed)")
     }
 
     @Test("truncation at each entry, before and after it, keeps exactly those below")
@@ -152,6 +146,37 @@ struct TransactionIndexTests {
             try index.append(transaction(2, 1_000, 1_010, stable: 1_011))
         }
         #expect(try index.entryCount() == 1)
+    }
+
+    @Test(
+        "the file ends with its last entry at any time, so that it is read rightly without having been sealed"
+    )
+    func unsealed() throws {
+        let index = try create()
+        for number in 0..<50 as Range<Int64> {
+            try index.append(transaction(1, 1_000 + number, 1_000 + number, stable: 1_001 + number))
+            if number % 10 == 9 { try index.truncate(to: Offset(1_000 + number)) }
+            #expect(try openSealed().entries() == index.entries() && openSealed().damage() == nil)
+            #expect(try openForAppend().entries() == index.entries() && openForAppend().damage() == nil)
+        }
+    }
+
+    @Test("a part of an entry, as a crash may leave it, does not count and is written over")
+    func partialEntry() throws {
+        let index = try create()
+        for number in 0..<3_000 as Range<Int64> {
+            try index.append(transaction(1, 1_000 + number, 1_000 + number, stable: 1_001 + number))
+        }
+        let whole = try volume.bytes("i.txnindex")
+        for cut in [1, 33, 34, 35, 102_000 - 34 * 1_024 - 1] {
+            try volume.write(Array(whole.dropLast(cut)), "i.txnindex")
+            let reader = openForAppend()
+            let kept = (whole.count - cut) / 34
+            #expect(try reader.entries() == Array(index.entries().prefix(kept)))
+            #expect(try (reader.damage() == nil) == (cut % 34 == 0))
+            for entry in try index.entries().dropFirst(kept) { try reader.append(entry) }
+            #expect(try volume.bytes("i.txnindex") == whole)
+        }
     }
 
     @Test("an index that was renamed before it was opened is found under its new name")

@@ -48,7 +48,9 @@ struct AppendQueueTests {
 
     init() throws { directory = try TemporaryDirectory() }
 
-    func newFile(_ name: String = "file") throws -> any File { try files.open(directory.file(name), .createNew) }
+    func newFile(_ name: String = "file") throws -> any File {
+        try files.open(directory.file(name), .createNew)
+    }
 
     /// Polls until nothing is pending.
     func finish(_ queue: any AppendQueue) {
@@ -61,13 +63,16 @@ struct AppendQueueTests {
 
     func token(_ value: UInt64) -> CompletionToken { CompletionToken(rawValue: value) }
 
-    @Test("A write is told once, a synced write twice and in order, a sync once", arguments: QueueKind.allCases)
+    @Test(
+        "A write is told once, a synced write twice and in order, a sync once", arguments: QueueKind.allCases)
     func events(_ kind: QueueKind) throws {
         let queue = try kind.make()
         let recorder = Recorder()
         let file = try newFile()
-        queue.write([BufferSlice(IOBuffer(copying: [1, 2]))], to: file, at: 0, thenSync: false, token(1), recorder)
-        queue.write([BufferSlice(IOBuffer(copying: [3, 4]))], to: file, at: 2, thenSync: true, token(2), recorder)
+        queue.write(
+            [BufferSlice(IOBuffer(copying: [1, 2]))], to: file, at: 0, thenSync: false, token(1), recorder)
+        queue.write(
+            [BufferSlice(IOBuffer(copying: [3, 4]))], to: file, at: 2, thenSync: true, token(2), recorder)
         queue.sync(file, token(3), recorder)
         #expect(queue.pendingCount == 3)
         #expect(recorder.entries.isEmpty)
@@ -83,7 +88,10 @@ struct AppendQueueTests {
 
     @Test("The queues have the names that settings use")
     func names() throws {
-        #expect(try QueueKind.allCases.map { try $0.make().name } == ["io_uring", "io_uring", "io_uring", "epoll", "epoll"])
+        #expect(
+            try QueueKind.allCases.map { try $0.make().name } == [
+                "io_uring", "io_uring", "io_uring", "epoll", "epoll",
+            ])
     }
 
     @Test("A poll with nothing pending returns at once, whatever the limit", arguments: QueueKind.allCases)
@@ -136,7 +144,8 @@ struct AppendQueueTests {
         for number in 0..<count {
             let bytes = withUnsafeBytes(of: UInt32(number).littleEndian) { Array($0) }
             queue.write(
-                [BufferSlice(IOBuffer(copying: bytes))], to: file, at: Int64(number) * 4, thenSync: number % 100 == 0,
+                [BufferSlice(IOBuffer(copying: bytes))], to: file, at: Int64(number) * 4,
+                thenSync: number % 100 == 0,
                 token(UInt64(number)), recorder)
         }
         #expect(queue.pendingCount == count)
@@ -144,12 +153,15 @@ struct AppendQueueTests {
         finish(queue)
         #expect(recorder.entries.count == count + count / 100)
         #expect(Set(recorder.entries.map(\.token)).count == count)
-        let expected = (0..<count).flatMap { number in withUnsafeBytes(of: UInt32(number).littleEndian) { Array($0) } }
+        let expected = (0..<count).flatMap { number in
+            withUnsafeBytes(of: UInt32(number).littleEndian) { Array($0) }
+        }
         #expect(try content() == expected)
     }
 
-    @Test("Many files at once, random sizes and numbers of slices, every byte in its place",
-          arguments: QueueKind.allCases, [1, 2, 3] as [UInt64])
+    @Test(
+        "Many files at once, random sizes and numbers of slices, every byte in its place",
+        arguments: QueueKind.allCases, [1, 2, 3] as [UInt64])
     func manyFiles(_ kind: QueueKind, _ seed: UInt64) throws {
         var random = SeededGenerator(seed: seed)
         let queue = try kind.make()
@@ -163,7 +175,9 @@ struct AppendQueueTests {
         var expectedEvents = 0
         for number in 0..<600 {
             let which = Int.random(in: 0..<20, using: &random)
-            let bytes = (0..<Int.random(in: 0...9000, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
+            let bytes = (0..<Int.random(in: 0...9000, using: &random)).map { _ in
+                UInt8.random(in: 0...255, using: &random)
+            }
             let buffer = IOBuffer(copying: [0] + bytes + [0])
             var slices: [BufferSlice] = []
             var place = 1
@@ -176,7 +190,8 @@ struct AppendQueueTests {
             }
             let synced = random.chance(1, in: 4)
             queue.write(
-                slices, to: opened[which], at: Int64(models[which].count), thenSync: synced, token(UInt64(number)),
+                slices, to: opened[which], at: Int64(models[which].count), thenSync: synced,
+                token(UInt64(number)),
                 recorder)
             expectedEvents += synced ? 2 : 1
             models[which] += bytes
@@ -187,7 +202,9 @@ struct AppendQueueTests {
         finish(queue)
         #expect(recorder.entries.count == expectedEvents)
         #expect(recorder.entries.allSatisfy { $0.failure == nil })
-        for number in 0..<20 { #expect(try content("file\(number)") == models[number], "file \(number), seed \(seed)") }
+        for number in 0..<20 {
+            #expect(try content("file\(number)") == models[number], "file \(number), seed \(seed)")
+        }
         for number in 0..<600 {
             let events = recorder.events(of: UInt64(number))
             #expect(events == [.written] || events == [.written, .synced])
@@ -203,7 +220,8 @@ struct AppendQueueTests {
         recorder.onEvent = { [unowned recorder] entry in
             guard entry.event == .synced, entry.token < 100 else { return }
             queue.write(
-                slices, to: file, at: Int64(entry.token), thenSync: true, CompletionToken(rawValue: entry.token + 1),
+                slices, to: file, at: Int64(entry.token), thenSync: true,
+                CompletionToken(rawValue: entry.token + 1),
                 recorder)
         }
         queue.write(slices, to: file, at: 0, thenSync: true, token(1), recorder)
@@ -218,7 +236,9 @@ struct AppendQueueTests {
         let recorder = Recorder()
         let file = try newFile()
         queue.write([], to: file, at: 10, thenSync: false, token(1), recorder)
-        queue.write([BufferSlice(IOBuffer(byteCount: 5), 2..<2)], to: file, at: 10, thenSync: true, token(2), recorder)
+        queue.write(
+            [BufferSlice(IOBuffer(byteCount: 5), 2..<2)], to: file, at: 10, thenSync: true, token(2), recorder
+        )
         finish(queue)
         #expect(recorder.events(of: 1) == [.written])
         #expect(recorder.events(of: 2) == [.written, .synced])
@@ -237,8 +257,10 @@ struct AppendQueueTests {
         queue.write(slices, to: full, at: 0, thenSync: false, token(3), recorder)
         finish(queue)
         let error = IOError(.write, "/dev/full", .noSpace)
-        #expect(recorder.entries.filter { $0.token == 1 } == [.init(event: .written, token: 1, failure: error)])
-        #expect(recorder.entries.filter { $0.token == 3 } == [.init(event: .written, token: 3, failure: error)])
+        #expect(
+            recorder.entries.filter { $0.token == 1 } == [.init(event: .written, token: 1, failure: error)])
+        #expect(
+            recorder.entries.filter { $0.token == 3 } == [.init(event: .written, token: 3, failure: error)])
         #expect(recorder.events(of: 2) == [.written, .synced])
         #expect(recorder.entries.filter { $0.failure != nil }.count == 2)
     }
@@ -249,9 +271,13 @@ struct AppendQueueTests {
         let recorder = Recorder()
         _ = try newFile()
         let file = try files.open(directory.file("file"), .read)
-        queue.write([BufferSlice(IOBuffer(byteCount: 1))], to: file, at: 0, thenSync: true, token(9), recorder)
+        queue.write(
+            [BufferSlice(IOBuffer(byteCount: 1))], to: file, at: 0, thenSync: true, token(9), recorder)
         finish(queue)
-        #expect(recorder.entries == [.init(event: .written, token: 9, failure: IOError(.write, file.path, .badDescriptor))])
+        #expect(
+            recorder.entries == [
+                .init(event: .written, token: 9, failure: IOError(.write, file.path, .badDescriptor))
+            ])
     }
 
     @Test("A sync that the file cannot do fails with its token", arguments: QueueKind.allCases)
@@ -261,13 +287,16 @@ struct AppendQueueTests {
         // A device without storage takes writes and answers EINVAL to a sync.
         let file = try files.open("/dev/null", .readWrite)
         queue.sync(file, token(4), recorder)
-        queue.write([BufferSlice(IOBuffer(byteCount: 8))], to: file, at: 0, thenSync: true, token(5), recorder)
+        queue.write(
+            [BufferSlice(IOBuffer(byteCount: 8))], to: file, at: 0, thenSync: true, token(5), recorder)
         finish(queue)
         let error = IOError(.sync, "/dev/null", .invalidArgument)
-        #expect(recorder.entries.filter { $0.token == 4 } == [.init(event: .synced, token: 4, failure: error)])
+        #expect(
+            recorder.entries.filter { $0.token == 4 } == [.init(event: .synced, token: 4, failure: error)])
         #expect(
             recorder.entries.filter { $0.token == 5 } == [
-                .init(event: .written, token: 5, failure: nil), .init(event: .synced, token: 5, failure: error),
+                .init(event: .written, token: 5, failure: nil),
+                .init(event: .synced, token: 5, failure: error),
             ])
     }
 
@@ -315,7 +344,8 @@ struct AppendQueueTests {
             for number in 0..<100 {
                 let buffer = IOBuffer(byteCount: 65536)
                 queue.write(
-                    [BufferSlice(buffer)], to: file, at: Int64(number) * 65536, thenSync: true, token(1), recorder)
+                    [BufferSlice(buffer)], to: file, at: Int64(number) * 65536, thenSync: true, token(1),
+                    recorder)
             }
             queue.submit()
         }

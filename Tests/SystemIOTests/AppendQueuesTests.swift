@@ -20,8 +20,9 @@ struct AppendQueuesTests {
         #expect(AppendQueueChoice.allCases.map(\.rawValue) == ["auto", "io_uring", "epoll"])
     }
 
-    @Test("A kernel that refuses io_uring gets epoll, with the reason in the log",
-          arguments: [Errno.notPermitted, .notImplemented, .noMemory, .accessDenied])
+    @Test(
+        "A kernel that refuses io_uring gets epoll, with the reason in the log",
+        arguments: [Errno.notPermitted, .notImplemented, .noMemory, .accessDenied])
     func refused(_ reason: Errno) throws {
         let lines = Lines()
         let log = Logger(component: "test", minimumLevel: .info, sink: lines)

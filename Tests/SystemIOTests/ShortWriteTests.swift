@@ -3,8 +3,8 @@ import Testing
 
 @testable import SystemIO
 
-/// The kernel cuts writes short at the file size limit of a process (RLIMIT_FSIZE), so each of these tests runs in a
-/// process of its own.
+/// The kernel cuts writes short at the file size limit of a process (RLIMIT_FSIZE), so each of these tests
+/// runs in a process of its own.
 @Suite("Short writes")
 struct ShortWriteTests {
     static let limit = 64 * 1024
@@ -18,7 +18,9 @@ struct ShortWriteTests {
         precondition(setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limits) == 0)
     }
 
-    static func bytes(_ count: Int) -> [UInt8] { (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 131 &+ 17) } }
+    static func bytes(_ count: Int) -> [UInt8] {
+        (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 131 &+ 17) }
+    }
 
     /// Writes past the limit, and checks that the write failed once and left what fitted.
     static func writePastLimit(_ kind: QueueKind) throws {
@@ -33,7 +35,8 @@ struct ShortWriteTests {
         let slices = [BufferSlice(buffer, 0..<1000), BufferSlice(buffer, 1000..<bytes.count)]
         queue.write(slices, to: file, at: 0, thenSync: true, CompletionToken(rawValue: 8), recorder)
         while queue.pendingCount > 0 { queue.poll(waitNanoseconds: nil) }
-        let expected = Recorder.Entry(event: .written, token: 8, failure: IOError(.write, path, .fileTooLarge))
+        let expected = Recorder.Entry(
+            event: .written, token: 8, failure: IOError(.write, path, .fileTooLarge))
         precondition(recorder.entries == [expected], "\(recorder.entries)")
         let content = try [UInt8](Data(contentsOf: URL(fileURLWithPath: path)))
         precondition(content == Array(bytes[..<limit]), "\(content.count) bytes")
@@ -72,7 +75,9 @@ struct ShortWriteTests {
             while !queue.ring.hasCompletions {}
             Self.limitFiles(to: Self.limit * 10)
             while queue.pendingCount > 0 { queue.poll(waitNanoseconds: nil) }
-            let expected = [AppendEvent.written, .synced].map { Recorder.Entry(event: $0, token: 8, failure: nil) }
+            let expected = [AppendEvent.written, .synced].map {
+                Recorder.Entry(event: $0, token: 8, failure: nil)
+            }
             precondition(recorder.entries == expected, "\(recorder.entries)")
             let content = try [UInt8](Data(contentsOf: URL(fileURLWithPath: path)))
             precondition(content == bytes, "\(content.count) bytes")

@@ -40,7 +40,9 @@ struct SubmissionRingTests {
         var made = 0
         // Many times what the completion queue holds, without taking any off.
         while made < ring.completionCapacity * 10 {
-            while made < ring.completionCapacity * 10, ring.prepareNothing(userData: UInt64(made)) { made += 1 }
+            while made < ring.completionCapacity * 10, ring.prepareNothing(userData: UInt64(made)) {
+                made += 1
+            }
             if !(try ring.submit()) { break }
         }
         #expect(made > ring.completionCapacity)

@@ -99,7 +99,7 @@ func bannedCallFaults(_ files: [ProjectFile], rules: [BannedCall] = bannedCalls)
 func unprovenSendableFaults(_ files: [ProjectFile]) -> [Fault] {
     let mark = "@" + "unchecked Sendable"
     let proof =
-        /(?i)\/\/.*(?:@unchecked:|thread|lock|lane|immutable|atomic|constant|never change|concurrent|mutex|once|owned)/
+        /(?i)\/\/.*(?:@unchecked:|thread|lock|lane|immutable|atomic|constant|never change|mutex|once|owned)/
     return files.flatMap { file -> [Fault] in
         let code = MaskedSource(file.text ?? "").lines
         let lines = file.lines

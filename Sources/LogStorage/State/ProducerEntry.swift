@@ -102,7 +102,7 @@ public struct ProducerEntry: Sendable {
         // Oldest first; the ring is only turned when it is full.
         var place = oldest
         for _ in 0..<batchCount {
-            if ring[place].lastSequence == lastSequence && ring[place].firstSequence == firstSequence {
+            if ring[place].lastSequence == lastSequence, ring[place].firstSequence == firstSequence {
                 return ring[place]
             }
             place = place + 1 == Self.retainedBatchCount ? 0 : place + 1

@@ -187,7 +187,7 @@ public struct ProducerStates: Sendable {
     /// it.
     private func checkVerifiedSequence(_ header: RecordBatchHeader, isKnown: Bool) throws(ProducerStateError)
     {
-        guard let entry = verifications.entry(of: header.producerID) else { return }
+        guard !verifications.isEmpty, let entry = verifications.entry(of: header.producerID) else { return }
         let mustBeginAtZero = entry.supportsEpochBump && !isKnown && header.baseSequence != SequenceNumber(0)
         if mustBeginAtZero || header.baseSequence.rawValue > entry.lowestSequence.rawValue {
             throw .outOfOrderSequence(

@@ -39,10 +39,10 @@ struct TransactionVerifications: Sendable {
 
     private var entries: [ProducerID: Entry] = [:]
 
-    var count: Int { entries.count }
+    var isEmpty: Bool { entries.isEmpty }
 
     /// Nil when none is under way.
-    func entry(of producerID: ProducerID) -> Entry? { entries.isEmpty ? nil : entries[producerID] }
+    func entry(of producerID: ProducerID) -> Entry? { entries[producerID] }
 
     mutating func begin(
         producerID: ProducerID, producerEpoch: ProducerEpoch, sequence: SequenceNumber,

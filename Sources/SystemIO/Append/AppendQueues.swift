@@ -23,19 +23,26 @@ public enum AppendQueues {
     ) throws(IOError) -> any AppendQueue {
         if choice == .epoll {
             let queue = try EpollAppendQueue()
-            log.log(.debug, "append queue chosen", [LogField("backend", queue.name), LogField("reason", "setting")])
+            log.log(
+                .debug, "append queue chosen",
+                [LogField("backend", queue.name), LogField("reason", "setting")])
             return queue
         }
         do {
             let queue = try ring()
-            log.log(.debug, "append queue chosen", [LogField("backend", queue.name), LogField("mode", queue.mode)])
+            log.log(
+                .debug, "append queue chosen",
+                [LogField("backend", queue.name), LogField("mode", queue.mode)])
             return queue
         } catch {
             if choice == .ioUring { throw error }
             let queue = try EpollAppendQueue()
             log.log(
                 .warn, "the kernel refuses io_uring, appends go another way",
-                [LogField("backend", queue.name), LogField("error", error), LogField("hint", hint(error.errno))])
+                [
+                    LogField("backend", queue.name), LogField("error", error),
+                    LogField("hint", hint(error.errno)),
+                ])
             return queue
         }
     }

@@ -27,7 +27,8 @@ struct AppendRequest {
 
     /// Room for the kernel's vectors, made when a request in this place first has several slices, and kept.
     var vectors: UnsafeMutableBufferPointer<iovec>?
-    /// Counts the requests that have had this place, so that a late completion is not taken for a newer one's.
+    /// Counts the requests that have had this place, so that a late completion is not taken for a newer
+    /// one's.
     var generation: UInt32 = 0
 
     /// Notes that the kernel has taken the next `byteCount` bytes.
@@ -38,7 +39,8 @@ struct AppendRequest {
     }
 }
 
-/// The places for the requests of one queue. Grows to the most that were pending at once, and never allocates after.
+/// The places for the requests of one queue. Grows to the most that were pending at once, and never allocates
+/// after.
 final class AppendRequestPool {
     var places: ContiguousArray<AppendRequest> = []
     private var free: ContiguousArray<UInt32> = []
@@ -81,7 +83,8 @@ final class AppendRequestPool {
 
     /// Takes a request on.
     func add(
-        _ slices: [BufferSlice]?, _ file: any File, at position: Int64, wantsSync: Bool, _ token: CompletionToken,
+        _ slices: [BufferSlice]?, _ file: any File, at position: Int64, wantsSync: Bool,
+        _ token: CompletionToken,
         _ handler: any AppendCompletionHandler
     ) -> Int {
         guard let file = file as? PosixFile else {
@@ -113,8 +116,8 @@ final class AppendRequestPool {
         }
     }
 
-    /// Tells the handler, after giving the place back if the event is the request's last: the handler may make new
-    /// requests.
+    /// Tells the handler, after giving the place back if the event is the request's last: the handler may
+    /// make new requests.
     func deliver(_ event: AppendEvent, _ index: Int) {
         let handler = places[index].handler
         let token = places[index].token

@@ -1,4 +1,5 @@
-/// First in, first out, in room that is used again and again: no allocation once it has grown to what is needed.
+/// First in, first out, in room that is used again and again: no allocation once it has grown to what is
+/// needed.
 struct Backlog<Element> {
     private var room: ContiguousArray<Element?> = []
     private var head = 0

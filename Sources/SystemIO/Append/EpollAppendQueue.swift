@@ -2,8 +2,8 @@ internal import Base
 internal import CLinux
 internal import Glibc
 
-/// The append queue for where the kernel refuses io_uring: the lane writes with pwritev when it submits, a few threads
-/// call fdatasync, and their outcomes come back through an eventfd that epoll waits for.
+/// The append queue for where the kernel refuses io_uring: the lane writes with pwritev when it submits, a
+/// few threads call fdatasync, and their outcomes come back through an eventfd that epoll waits for.
 public final class EpollAppendQueue: AppendQueue {
     public var name: String { "epoll" }
     public var pendingCount: Int { requests.count }
@@ -23,11 +23,14 @@ public final class EpollAppendQueue: AppendQueue {
     /// - Throws: when the process has no descriptors left.
     public init(syncThreads: Int = 8) throws(IOError) {
         event = try EventDescriptor()
-        epoll = OwnedDescriptor(taking: try SystemCall.run(.epoll, "epoll_create1") { epoll_create1(O_CLOEXEC) })
+        epoll = OwnedDescriptor(
+            taking: try SystemCall.run(.epoll, "epoll_create1") { epoll_create1(O_CLOEXEC) })
         threads = SyncThreads(limit: syncThreads, event: event)
         var interest = epoll_event(events: EPOLLIN.rawValue, data: epoll_data(u64: 0))
         let (number, eventNumber) = (epoll.rawValue, event.descriptor)
-        _ = try SystemCall.run(.epoll, "epoll_ctl") { epoll_ctl(number, EPOLL_CTL_ADD, eventNumber, &interest) }
+        _ = try SystemCall.run(.epoll, "epoll_ctl") {
+            epoll_ctl(number, EPOLL_CTL_ADD, eventNumber, &interest)
+        }
     }
 
     deinit { threads.stop() }

@@ -12,8 +12,9 @@ internal import Glibc
 /// | write then sync, road `linked` | write, linked to fdatasync |
 /// | write then sync, road `inline` | pwritev by the lane at `submit`, then fdatasync by the ring |
 ///
-/// A write that comes back short, which also cancels the sync linked to it, is continued with what is left, linked
-/// again. Requests wait in a backlog while as many are under way as the completion queue holds, so it cannot overflow.
+/// A write that comes back short, which also cancels the sync linked to it, is continued with what is left,
+/// linked again. Requests wait in a backlog while as many are under way as the completion queue holds, so it
+/// cannot overflow.
 public final class RingAppendQueue: AppendQueue {
     /// How the bytes of a write get into the page cache.
     public enum WriteRoad: Sendable {
@@ -31,9 +32,11 @@ public final class RingAppendQueue: AppendQueue {
     private let requests = AppendRequestPool()
     /// Subscripts of requests that the kernel has not been asked for.
     private var backlog = Backlog<Int>()
-    /// Events of requests that needed no ring to end: inline writes, and writes that failed before the kernel was asked.
+    /// Events of requests that needed no ring to end: inline writes, and writes that failed before the kernel
+    /// was asked.
     private var ready = Backlog<ReadyEvent>()
-    /// Whether requests of before the last submission still wait: for room, or with the rest of a short write.
+    /// Whether requests of before the last submission still wait: for room, or with the rest of a short
+    /// write.
     private var isSubmissionOwed = false
     private let completions: UnsafeMutableBufferPointer<RingCompletion>
     private let clock = SystemClock()
@@ -49,8 +52,8 @@ public final class RingAppendQueue: AppendQueue {
     }
 
     deinit {
-        // The kernel may still read from our buffers. Wait for it; if we are on a thread that may not, the memory is
-        // rather lost than freed under the kernel.
+        // The kernel may still read from our buffers. Wait for it; if we are on a thread that may not, the
+        // memory is rather lost than freed under the kernel.
         while ring.outstanding > 0 {
             do throws(IOError) {
                 _ = try ring.submitAndWait(nanoseconds: nil)
@@ -152,12 +155,14 @@ public final class RingAppendQueue: AppendQueue {
         // All that is left has to be in this entry for the sync to follow it.
         let byteCount = Self.byteCount(vectors, count)
         let isWhole =
-            byteCount == requests.places[index].cursor.remaining && byteCount <= SubmissionRing.maximumByteCount
+            byteCount == requests.places[index].cursor.remaining
+            && byteCount <= SubmissionRing.maximumByteCount
         let linked = requests.places[index].wantsSync && isWhole
         let taken: Bool
         if count == 1, let start = vectors[0].iov_base {
             taken = ring.prepareWrite(
-                descriptor, start, byteCount: vectors[0].iov_len, at: position, linked: linked, userData: number)
+                descriptor, start, byteCount: vectors[0].iov_len, at: position, linked: linked,
+                userData: number)
         } else if let base = vectors.baseAddress {
             taken = ring.prepareWrite(
                 descriptor, base, count: count, at: position, linked: linked, userData: number)
@@ -179,7 +184,8 @@ public final class RingAppendQueue: AppendQueue {
 
     private enum Step: UInt64 { case write = 1, sync = 2 }
 
-    /// What comes back with a completion: the step in the top byte, then 24 bits of generation, then the subscript.
+    /// What comes back with a completion: the step in the top byte, then 24 bits of generation, then the
+    /// subscript.
     private func userData(_ index: Int, _ step: Step) -> UInt64 {
         step.rawValue << 56 | UInt64(requests.places[index].generation) << 32 | UInt64(index)
     }
@@ -302,7 +308,8 @@ public final class RingAppendQueue: AppendQueue {
         return 1
     }
 
-    /// Goes on with a write that is not whole, or reports its failure, once the kernel owes nothing of it any more.
+    /// Goes on with a write that is not whole, or reports its failure, once the kernel owes nothing of it any
+    /// more.
     private func continueOrFail(_ index: Int) -> Int {
         if requests.places[index].isWriteInFlight || requests.places[index].isSyncInFlight { return 0 }
         if requests.places[index].failure == nil {

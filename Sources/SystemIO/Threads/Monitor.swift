@@ -29,7 +29,8 @@ final class Monitor: @unchecked Sendable {
         return body()
     }
 
-    /// Lets go of the lock until woken, perhaps without a reason: look at the state again. Only within `locked`.
+    /// Lets go of the lock until woken, perhaps without a reason: look at the state again. Only within
+    /// `locked`.
     func wait() { Self.check(pthread_cond_wait(condition, mutex), "pthread_cond_wait") }
 
     func wakeOne() { Self.check(pthread_cond_signal(condition), "pthread_cond_signal") }
