@@ -296,8 +296,12 @@ public final class TransactionIndex {
     /// Removes the entries with a last offset at or above `offset`. Traps when a sealed index has such
     /// entries.
     public func truncate(to offset: Offset) throws(IOError) {
+        try keepFirst(countBelow(offset, of: try entryCount()))
+    }
+
+    /// Keeps the first `kept` entries. Traps when a sealed index has more.
+    func keepFirst(_ kept: Int) throws(IOError) {
         let count = try entryCount()
-        let kept = countBelow(offset, of: count)
         guard kept < count else { return }
         guard case .appending(var open) = state else {
             invariantFailed("truncation of the sealed index \(path); open it for appending")
@@ -305,13 +309,6 @@ public final class TransactionIndex {
         try open.file.truncate(to: Int64(kept * Self.entryByteCount))
         open.entries.removeLast(count - kept)
         state = .appending(open)
-    }
-
-    /// Keeps the first `count` entries.
-    func keepFirst(_ count: Int) throws(IOError) {
-        guard var core = try load() else { return }
-        core.keepFirst(count)
-        state = .open(core)
     }
 
     /// On return the entries, and that there is the file, are on stable storage.
