@@ -86,6 +86,9 @@ final class GroupCommit: AppendCompletionHandler {
         return min(syncedEndOffset, unfinished.endOffset - 1)
     }
 
+    /// Appends were lost, and `reset` has to say where the log goes on.
+    var hasFailed: Bool { failure != nil }
+
     var isIdle: Bool { pending.isEmpty && writeInFlight == nil && tickets.isEmpty }
 
     /// Takes over `slice`, whose offsets are assigned, behind everything before it.

@@ -78,9 +78,11 @@ public final class LogDirectory: @unchecked Sendable {
         return .directoryOffline(path: path, reason: "\(error)")
     }
 
-    /// What a failed write, sync or change of names means: a full disk refuses appends, anything else is final.
+    /// What a failed write, sync or change of names means: a full disk refuses appends, anything else is final. Also
+    /// final is a sync for which there was no room: nobody knows then what is on the disk.
     func writeFailed(_ error: IOError) -> LogError {
-        guard error.errno.meansNoSpace else { return fail(error) }
+        let isSync = error.operation == .sync || error.operation == .syncDirectory
+        guard error.errno.meansNoSpace, !isSync else { return fail(error) }
         noteFull()
         return .noSpace(path: path)
     }

@@ -34,13 +34,13 @@ extension PartitionLog {
     public func appendAsLeader(
         _ batches: BufferSlice, leaderEpoch: LeaderEpoch, origin: AppendOrigin = .client, durably: Bool
     ) throws(LogError) -> LogAppendResult {
-        try checkUsable()
         try directory.checkAcceptsAppends()
+        try checkChangeable()
         let now = lane.now
         let summary = try checkFromClient(batches, origin: origin, now: now)
         if summary.batchCount == 1 {
             let header = try header(of: batches, at: 0, index: 0)
-            if let duplicate = try checkProducer(header, origin: origin) { return duplicate }
+            if let duplicate = try checkProducer(header, of: batches, origin: origin) { return duplicate }
         }
         let logAppendTime = configuration.timestampType == .logAppendTime ? now : .none
         let timestamp = logAppendTime == .none ? summary.maxTimestamp : logAppendTime
@@ -75,8 +75,8 @@ extension PartitionLog {
     ///
     /// - Returns: the log end offset.
     public func appendAsFollower(_ batches: BufferSlice, durably: Bool) throws(LogError) -> Offset {
-        try checkUsable()
         try directory.checkAcceptsAppends()
+        try checkChangeable()
         let now = lane.now
         let summary = try checkFromLeader(batches)
         try makeRoom(
@@ -213,10 +213,16 @@ extension PartitionLog {
 
     /// Non-nil when the log has the batch already.
     private func checkProducer(
-        _ header: RecordBatchHeader, origin: AppendOrigin
+        _ header: RecordBatchHeader, of batches: BufferSlice, origin: AppendOrigin
     ) throws(LogError) -> LogAppendResult? {
-        guard header.hasProducerID, !header.attributes.isControl else { return nil }
+        guard header.hasProducerID else { return nil }
         do {
+            if header.attributes.isControl {
+                if let marker = TransactionMarker(inBatch: batches.bytes, header: header) {
+                    try producers.checkMarker(header, marker: marker, origin: origin)
+                }
+                return nil
+            }
             guard let duplicate = try producers.check(header, origin: origin) else { return nil }
             return LogAppendResult(
                 firstOffset: duplicate.firstOffset, lastOffset: duplicate.lastOffset,
@@ -233,7 +239,8 @@ extension PartitionLog {
     private func makeRoom(
         for byteCount: Int, lastOffset: Offset, timestamp: Timestamp, now: Timestamp
     ) throws(LogError) {
-        if segments.active.mustRoll(
+        // A roll that a full disk interrupted has sealed the segment already.
+        if segments.active.isSealed || segments.active.mustRoll(
             before: byteCount, lastOffset: lastOffset, timestamp: timestamp, now: now, configuration)
         {
             try roll(now: now)
@@ -262,7 +269,7 @@ extension PartitionLog {
 
     /// Ends the active segment and begins the next at the log's end.
     public func roll() throws(LogError) {
-        try checkUsable()
+        try checkChangeable()
         try roll(now: lane.now)
     }
 

@@ -24,7 +24,8 @@ extension PartitionLog {
         case .highWatermark: upperBound = min(highWatermark, writtenEndOffset)
         case .lastStableOffset: upperBound = min(lastStableOffset, writtenEndOffset)
         }
-        let slice = try slice(from: offset, to: upperBound, maximumByteCount: maximumByteCount)
+        let slice = try slice(
+            from: offset, to: min(upperBound, cutTarget ?? upperBound), maximumByteCount: maximumByteCount)
         return LogReadResult(
             slice: slice, logStartOffset: logStartOffset, highWatermark: highWatermark,
             lastStableOffset: lastStableOffset, logEndOffset: logEndOffset)

@@ -77,7 +77,7 @@ extension PartitionLog {
     /// Makes everything beside the log durable that a restart will rely on below the recovery point, and returns what
     /// may be checkpointed. Does not wait for appends: the recovery point is what has been synced so far.
     public func prepareCheckpoint() throws(LogError) -> RecoveryPoint {
-        try checkUsable()
+        try checkChangeable()
         let point = commit.recoveryPoint
         do {
             let active = segments.active

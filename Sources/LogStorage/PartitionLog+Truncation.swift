@@ -9,7 +9,7 @@ extension PartitionLog {
     /// - Returns: the new log end offset.
     @discardableResult
     public func truncate(to offset: Offset) throws(LogError) -> Offset {
-        try checkUsable()
+        try checkChangeable()
         guard offset >= logStartOffset else {
             throw .offsetOutOfRange(requested: offset, start: logStartOffset, end: logEndOffset)
         }
@@ -41,6 +41,7 @@ extension PartitionLog {
 
     /// The truncation itself. Nothing is in flight.
     func cutBack(to offset: Offset) throws(LogError) {
+        cutTarget = offset
         do {
             readPositions.removeAll()
             cancelCleaning()
@@ -69,6 +70,7 @@ extension PartitionLog {
             try file.sync(.data)
             try rescanTail(of: segment)
             try finishCut(at: endOffset, file: file, position: segment.byteCount)
+            cutTarget = nil
         } catch {
             throw directory.writeFailed(error)
         }
@@ -99,7 +101,7 @@ extension PartitionLog {
 
     /// Drops everything and goes on, empty, at `offset`: a follower whose leader has nothing before it.
     public func truncateFullyAndStart(at offset: Offset) throws(LogError) {
-        try checkUsable()
+        try checkChangeable()
         do {
             try commit.drain()
             try recoveryPointKeeper?.lowerRecoveryPoint(of: self, to: min(offset, logStartOffset))

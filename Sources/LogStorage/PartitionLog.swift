@@ -51,6 +51,8 @@ public final class PartitionLog {
     /// What recovery found broken and left in place.
     public internal(set) var damage: [LogDamage] = []
     var isClosed = false
+    /// Where a truncation that has begun and not ended is to end.
+    var cutTarget: Offset?
     /// Where the last reads ended: sequential readers go on there without a search.
     var readPositions = ReadPositions()
 
@@ -132,6 +134,16 @@ public final class PartitionLog {
         if leaderEpochs.truncateFromStart(point.logStartOffset) { try writeLeaderEpochs() }
     }
 
+    /// For what changes the log: as `checkUsable`, and a truncation that a full disk interrupted is finished first.
+    func checkChangeable() throws(LogError) {
+        try checkUsable()
+        guard let cutTarget else { return }
+        if !commit.hasFailed {
+            do { try commit.drain() } catch { throw directory.writeFailed(error) }
+        }
+        try cutBack(to: cutTarget)
+    }
+
     func checkUsable() throws(LogError) {
         if isClosed { throw .closed(path: place.path) }
         try directory.checkOnline()
@@ -148,7 +160,7 @@ public final class PartitionLog {
 
     /// Waits until everything appended so far is on stable storage.
     public func syncNow() throws(LogError) {
-        try checkUsable()
+        try checkChangeable()
         do {
             commit.requestSync()
             try commit.drain()

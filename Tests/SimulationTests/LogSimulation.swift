@@ -32,6 +32,21 @@ final class LogSimulation {
     private(set) var crashCount = 0
     /// The log start that a checkpoint has made durable.
     private var durableStart: Int64 = 0
+    /// An operation that failed may have brought the log's end down to here, or its start up to there.
+    private var possibleEnd: Int64?
+    private var possibleStart: Int64?
+    private let listener = LossListener()
+
+    /// Hears of appends that were taken and then lost.
+    private final class LossListener: PartitionLogObserver {
+        var lostFrom: Int64?
+
+        func logAdvanced(_ log: PartitionLog) {}
+
+        func logLostAppends(_ log: PartitionLog, from offset: Offset, because error: LogError) {
+            lostFrom = min(lostFrom ?? .max, offset.rawValue)
+        }
+    }
 
     static let partition = TopicPartition(topic: "events", partition: 0)
 
@@ -52,7 +67,7 @@ final class LogSimulation {
         self.generator = generator
         try start()
         log = try manager.create(Self.partition, settings: settings)
-        log.recoveryPointKeeper = manager
+        log.observer = listener
     }
 
     private func start() throws {
@@ -82,9 +97,12 @@ final class LogSimulation {
 
     // MARK: Steps
 
+    /// No crashes and restarts among the random operations.
+    var onlyOperates = false
+
     /// One random operation, and a look at what can be seen of it.
     func step() throws {
-        switch generator.next() % 100 {
+        switch generator.next() % (onlyOperates ? 93 : 100) {
         case 0..<45: try append()
         case 45..<57: flush()
         case 57..<67: poll()
@@ -203,11 +221,13 @@ final class LogSimulation {
         guard model.endOffset > low else { return }
         var target = low + Int64(generator.next() % UInt64(model.endOffset - low))
         trace.append("truncate to \(target)")
+        possibleEnd = max(model[target].batchOffset, log.logStartOffset.rawValue)
         // A batch that holds the target goes whole.
         target = max(model[target].batchOffset, log.logStartOffset.rawValue)
         let end = try log.truncate(to: Offset(target))
         try check(end.rawValue == target, "truncated to \(end), expected \(target)")
         model.truncate(to: target)
+        possibleEnd = nil
         relearnProducers()
     }
 
@@ -245,22 +265,29 @@ final class LogSimulation {
         let room = UInt64(model.highWatermark - log.logStartOffset.rawValue)
         let target = log.logStartOffset.rawValue + Int64(generator.next() % (room + 1))
         trace.append("log start \(target)")
+        possibleStart = target
         try log.advanceLogStart(to: Offset(target))
         model.startOffset = target
+        possibleStart = nil
     }
 
     private func retain() throws {
         trace.append("retention")
+        possibleStart = model.highWatermark
         _ = manager.maintain()
+        if log.directory.failure != nil { return }
         try check(log.logStartOffset.rawValue <= model.highWatermark || log.logStartOffset.rawValue == model.startOffset,
             "retention went to \(log.logStartOffset), beyond the high watermark \(model.highWatermark)")
         model.startOffset = max(model.startOffset, log.logStartOffset.rawValue)
+        possibleStart = nil
     }
 
     private func checkpoint() throws {
         trace.append("checkpoint")
+        possibleStart = max(model.startOffset, possibleStart ?? 0)
         try manager.checkpoint()
         durableStart = model.startOffset
+        possibleStart = nil
     }
 
     private func read() throws {
@@ -276,6 +303,67 @@ final class LogSimulation {
             "synced \(log.syncedEndOffset), written \(log.writtenEndOffset), end \(log.logEndOffset)")
         model.syncedOffset = max(model.syncedOffset, log.syncedEndOffset.rawValue)
         model.writtenOffset = max(model.writtenOffset, log.writtenEndOffset.rawValue)
+    }
+
+    /// As `step`, on a disk that fails: an operation that is refused is one of the ways to go on.
+    /// - Returns: the refusal.
+    func stepOnFailingDisk() throws -> LogError? {
+        do {
+            try step()
+        } catch let error as LogError {
+            trace.append("refused: \(error)")
+            try learnLosses()
+            return error
+        } catch let failure as SimulationFailure {
+            // Asynchronous appends may have been lost before the step looked: then the model has to hear of it first.
+            guard listener.lostFrom != nil || log.directory.failure != nil else { throw failure }
+            try learnLosses()
+        }
+        guard let failure = log.directory.failure else { return nil }
+        return .directoryOffline(path: log.directory.path, reason: "\(failure)")
+    }
+
+    /// Takes back what the log said was lost.
+    private func learnLosses() throws {
+        if let lost = listener.lostFrom {
+            try check(lost >= model.syncedOffset, "lost from \(lost), synced up to \(model.syncedOffset)")
+            listener.lostFrom = nil
+            // On a disk that failed the bytes may be there all the same, when it is started again.
+            if log.directory.failure == nil {
+                model.truncate(to: lost)
+                relearnProducers()
+            }
+        }
+        if log.directory.failure == nil, possibleEnd == nil { try noteProgress() }
+    }
+
+    /// What a start after a failure may find.
+    var promisedAfterFailure: Int64 { min(model.syncedOffset, possibleEnd ?? .max) }
+
+    /// The process ends and starts anew on a disk that works again.
+    func restartOnWorkingDisk(power: Bool) throws {
+        disk.liftFaults()
+        trace.append("disk works again")
+        if power { disk.crash(&generator) } else { disk.killProcesses(&generator) }
+        try restart(atLeast: promisedAfterFailure)
+    }
+
+    /// The disk has room again: the log takes appends without a restart, and holds what it held.
+    func goOnWithRoom() throws {
+        trace.append("room again")
+        log.directory.refreshSpace()
+        manager.lane.flush()
+        while manager.lane.queue.pendingCount > 0 { manager.lane.poll(waitNanoseconds: nil) }
+        try learnLosses()
+        if let possibleEnd, log.logEndOffset.rawValue != model.endOffset {
+            // A truncation that ran out of room had begun.
+            try check(log.logEndOffset.rawValue >= possibleEnd, "the log ends at \(log.logEndOffset)")
+            model.truncate(to: log.logEndOffset.rawValue)
+            relearnProducers()
+        }
+        possibleEnd = nil
+        model.startOffset = max(model.startOffset, log.logStartOffset.rawValue)
+        try compareRecords()
     }
 
     // MARK: Ends and starts
@@ -315,15 +403,20 @@ final class LogSimulation {
             throw fail("\(recovered.count) logs were recovered")
         }
         log = try manager.adopt(first)
+        log.observer = listener
         let end = log.logEndOffset.rawValue
         try check(end >= promised, "the log ends at \(end), \(promised) was promised")
         try check(end <= model.endOffset, "the log ends at \(end), only \(model.endOffset) was ever appended")
         try check(log.damage.isEmpty, "damage reported: \(log.damage)")
         try check(
-            log.logStartOffset.rawValue >= durableStart && log.logStartOffset.rawValue <= max(model.startOffset, durableStart),
+            log.logStartOffset.rawValue >= durableStart
+                && log.logStartOffset.rawValue <= max(model.startOffset, durableStart, possibleStart ?? 0),
             "the log starts at \(log.logStartOffset), checkpointed \(durableStart), last \(model.startOffset)")
         model.truncate(to: end)
         model.startOffset = log.logStartOffset.rawValue
+        possibleEnd = nil
+        possibleStart = nil
+        listener.lostFrom = nil
         model.syncedOffset = end
         model.writtenOffset = end
         model.highWatermark = log.highWatermark.rawValue
