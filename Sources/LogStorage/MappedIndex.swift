@@ -208,16 +208,12 @@ struct MappedIndex {
         if let failure { throw failure }
         guard let file else { return }
         do throws(IOError) {
-            try syncEntries(file)
+            // Carries the stores made through the mapping too.
+            try file.sync(.data)
         } catch {
             failure = error
             throw error
         }
-    }
-
-    private func syncEntries(_ file: any File) throws(IOError) {
-        if let region, entryCount > 0 { try region.sync(0..<byteCount) }
-        try file.sync(.data)
     }
 
     /// Trims the file to its entries, syncs it, closes its descriptor and maps it for reading.
@@ -225,7 +221,6 @@ struct MappedIndex {
         if let failure { throw failure }
         guard let file else { return }
         do throws(IOError) {
-            try syncEntries(file)
             // No mapping may reach past the end of a file: touching it there would trap.
             region = nil
             mappedEntryCount = 0

@@ -100,8 +100,8 @@ public protocol File: AnyObject, Sendable {
     /// the range's end, existing bytes stay. Throws `noSpace` when there is no room.
     func allocate(_ range: Range<Int64>) throws(IOError)
 
-    /// On return everything written before is on stable storage. After an error nothing is known about it:
-    /// never retry as if it had worked.
+    /// On return everything written before, stores through mappings included, is on stable storage. After an
+    /// error nothing is known about it: never retry as if it had worked.
     func sync(_ kind: SyncKind) throws(IOError)
 
     /// Maps the first `byteCount` bytes, which may not pass the end of the file. Lives on after the file is
