@@ -75,7 +75,7 @@ let package = Package(
             path: "Tests/SimulationKit",
             swiftSettings: strict),
         tests("BaseTests", ["Base"]),
-        tests("SystemIOTests", ["Base", "SystemIO", "SimulationKit"]),
+        tests("SystemIOTests", ["Base", "SystemIO", "SimulationKit", "CAllocationCounter"]),
         tests("RecordFormatTests", ["Base", "RecordFormat", "CAllocationCounter"]),
         tests(
             "LogStorageTests",

@@ -231,7 +231,8 @@ public final class SubmissionRing {
         ) { entries in
             let limit = min(completions.count, Self.drainBatch)
             let count = Int(io_uring_peek_batch_cqe(ring, entries.baseAddress, UInt32(limit)))
-            for index in 0..<count {
+            var index = 0
+            while index < count {
                 guard let entry = entries[index] else {
                     invariantFailed("completion \(index) of \(count) is null")
                 }
@@ -239,6 +240,7 @@ public final class SubmissionRing {
                     userData: entry.pointee.user_data, result: entry.pointee.res, flags: entry.pointee.flags)
                 completions.initializeElement(at: index, to: completion)
                 if !completion.hasMore { outstanding -= 1 }
+                index += 1
             }
             io_uring_cq_advance(ring, UInt32(count))
             return count

@@ -16,7 +16,13 @@ struct WriteCursor {
 
     init(_ slices: [BufferSlice]) {
         var total = 0
-        for slice in slices { total += slice.byteCount }
+        // Not a `for` loop here and where requests are worked on: its iterator is on the heap in a debug
+        // build, and then tests could not hold the hot paths to allocating nothing.
+        var index = 0
+        while index < slices.count {
+            total += slices[index].byteCount
+            index += 1
+        }
         remaining = total
     }
 

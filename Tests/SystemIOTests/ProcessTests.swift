@@ -33,11 +33,13 @@ struct ProcessTests {
         #expect(limit == Int(clamping: limits.rlim_max))
     }
 
-    @Test("Times are written as ISO 8601 has them", arguments: [
-        (0, "1970-01-01T00:00:00.000Z"), (951_782_399_999, "2000-02-28T23:59:59.999Z"),
-        (951_782_400_000, "2000-02-29T00:00:00.000Z"), (4_102_444_800_007, "2100-01-01T00:00:00.007Z"),
-        (-1, "1969-12-31T23:59:59.999Z"),
-    ] as [(Int64, String)])
+    @Test(
+        "Times are written as ISO 8601 has them",
+        arguments: [
+            (0, "1970-01-01T00:00:00.000Z"), (951_782_399_999, "2000-02-28T23:59:59.999Z"),
+            (951_782_400_000, "2000-02-29T00:00:00.000Z"), (4_102_444_800_007, "2100-01-01T00:00:00.007Z"),
+            (-1, "1969-12-31T23:59:59.999Z"),
+        ] as [(Int64, String)])
     func timeText(_ milliseconds: Int64, _ text: String) {
         #expect(StandardErrorLog.text(ofMilliseconds: milliseconds) == text)
     }
@@ -48,7 +50,8 @@ struct ProcessTests {
         var random = SeededGenerator(seed: 3)
         for _ in 0..<1000 {
             let second = Int64.random(in: 0...4_000_000_000, using: &random)
-            let expected = formatter.string(from: Date(timeIntervalSince1970: Double(second))).dropLast() + ".042Z"
+            let expected =
+                formatter.string(from: Date(timeIntervalSince1970: Double(second))).dropLast() + ".042Z"
             #expect(StandardErrorLog.text(ofMilliseconds: second * 1000 + 42) == expected)
         }
     }

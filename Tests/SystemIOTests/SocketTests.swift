@@ -20,7 +20,9 @@ struct SocketTests {
         while true {
             let count = try socket.receive(into: buffer, 0..<65536)
             if count == 0 { return all }
-            for index in 0..<count { all.append(buffer.bytes.unsafeLoad(fromByteOffset: index, as: UInt8.self)) }
+            for index in 0..<count {
+                all.append(buffer.bytes.unsafeLoad(fromByteOffset: index, as: UInt8.self))
+            }
         }
     }
 
@@ -76,7 +78,9 @@ struct SocketTests {
             for _ in 0..<1000 { _ = try client.sendFile(from: file, position: 0, byteCount: 100_000) }
         }
         #expect(error?.errno == .brokenPipe || error?.errno.rawValue == ECONNRESET)
-        #expect(throws: IOError.self) { for _ in 0..<1000 { try client.send(BufferSlice(IOBuffer(byteCount: 10))) } }
+        #expect(throws: IOError.self) {
+            for _ in 0..<1000 { try client.send(BufferSlice(IOBuffer(byteCount: 10))) }
+        }
     }
 
     @Test("A non-blocking socket says that it would block")

@@ -49,7 +49,8 @@ struct WorkerThreadsTests {
         #expect(state.withLock { $0.done } == 3)
     }
 
-    @Test("A range is worked off by several threads, each number once", arguments: [0, 1, 5, 1000], [1, 2, 8])
+    @Test(
+        "A range is worked off by several threads, each number once", arguments: [0, 1, 5, 1000], [1, 2, 8])
     func forEach(_ count: Int, _ threads: Int) {
         let seen = Mutex<[Int]>([])
         WorkerThreads.forEach(count, threads: threads, name: "test") { number in

@@ -50,7 +50,8 @@ let moduleRules: [ModuleRule] = [
         system: ["Glibc", "Synchronization"]),
     ModuleRule("BaseTests", level: testLevel, ["Base"], system: testing),
     ModuleRule(
-        "SystemIOTests", level: testLevel, ["Base", "SystemIO", "SimulationKit", "CShims", "CLinux"],
+        "SystemIOTests", level: testLevel,
+        ["Base", "SystemIO", "SimulationKit", "CShims", "CLinux", "CAllocationCounter"],
         system: testing + ["Synchronization", "Glibc"]),
     ModuleRule(
         "RecordFormatTests", level: testLevel, ["Base", "RecordFormat", "CShims", "CAllocationCounter"],

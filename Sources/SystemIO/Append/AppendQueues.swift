@@ -50,7 +50,7 @@ public enum AppendQueues {
     private static func hint(_ error: Errno) -> String {
         switch error {
         case .notPermitted, .accessDenied:
-            "allow io_uring_setup in the container's seccomp profile, and see the sysctl kernel.io_uring_disabled"
+            "allow io_uring_setup in the seccomp profile, and see the sysctl kernel.io_uring_disabled"
         case .notImplemented: "the kernel was built without io_uring"
         case .noMemory: "raise the limit of locked memory (ulimit -l)"
         case .tooManyOpenFiles: "raise the limit of open files (ulimit -n)"

@@ -68,7 +68,7 @@ final class AppendRequestPool {
     /// Empties a place for the next.
     func giveBack(_ index: Int) {
         places[index].file = nil
-        places[index].slices = []
+        places[index].slices.removeAll(keepingCapacity: true)
         places[index].handler = nil
         places[index].failure = nil
         places[index].isWriteInFlight = false
@@ -93,7 +93,8 @@ final class AppendRequestPool {
         let index = take()
         places[index].file = file
         if let slices {
-            places[index].slices = slices
+            // Copied into room that the place keeps, so that the caller may use its array again at once.
+            places[index].slices.append(contentsOf: slices)
             places[index].cursor = WriteCursor(slices)
         }
         places[index].isWrite = slices != nil
@@ -106,10 +107,9 @@ final class AppendRequestPool {
 
     /// Writes the request's bytes by a system call of this thread; a failure is noted in the request.
     func writeNow(_ index: Int) {
-        let request = places[index]
-        guard let file = request.file else { return }
+        guard let file = places[index].file else { return }
         do {
-            try file.write(request.slices, at: request.position)
+            try file.write(places[index].slices, at: places[index].position)
             places[index].isWritten = true
         } catch {
             places[index].failure = error
@@ -122,7 +122,7 @@ final class AppendRequestPool {
         let handler = places[index].handler
         let token = places[index].token
         let failure = places[index].failure
-        if event == .written { places[index].slices = [] }
+        if event == .written { places[index].slices.removeAll(keepingCapacity: true) }
         if event == .synced || failure != nil || !places[index].wantsSync { giveBack(index) }
         handler?.appendQueue(completed: event, token, failure: failure)
     }

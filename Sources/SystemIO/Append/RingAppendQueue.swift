@@ -176,7 +176,11 @@ public final class RingAppendQueue: AppendQueue {
 
     private static func byteCount(_ vectors: UnsafeMutableBufferPointer<iovec>, _ count: Int) -> Int {
         var total = 0
-        for index in 0..<count { total += vectors[index].iov_len }
+        var index = 0
+        while index < count {
+            total += vectors[index].iov_len
+            index += 1
+        }
         return total
     }
 
@@ -245,7 +249,11 @@ public final class RingAppendQueue: AppendQueue {
         var left = ring.outstanding
         while left > 0 {
             let count = ring.drain(into: completions)
-            for number in 0..<count { delivered += take(completions[number]) }
+            var number = 0
+            while number < count {
+                delivered += take(completions[number])
+                number += 1
+            }
             left -= max(count, 1)
             if count < completions.count { break }
         }

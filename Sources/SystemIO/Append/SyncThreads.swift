@@ -5,8 +5,8 @@ internal import Glibc
 ///
 /// Threads are started as they are needed, up to the limit, and end with `stop`.
 final class SyncThreads: @unchecked Sendable {
-    // @unchecked: everything that changes is touched only with the monitor's lock held, but for `threads`, which only
-    // the owner of the queue touches.
+    // @unchecked: everything that changes is touched only with the monitor's lock held, but for `threads`,
+    // which only the owner of the queue touches.
 
     struct Job {
         let descriptor: Int32

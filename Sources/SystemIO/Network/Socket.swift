@@ -5,8 +5,8 @@ internal import Glibc
 
 /// A TCP socket on the loopback interface. Closed with the last reference.
 ///
-/// Calls block, unless `setNonBlocking` was called: then those that would block throw `wouldBlock`. Any thread may call;
-/// one that sends and one that receives do not disturb each other.
+/// Calls block, unless `setNonBlocking` was called: then those that would block throw `wouldBlock`. Any
+/// thread may call; one that sends and one that receives do not disturb each other.
 public final class Socket: Sendable {
     private let owned: OwnedDescriptor
     /// What errors name: `127.0.0.1:9092`.
@@ -20,8 +20,8 @@ public final class Socket: Sendable {
     /// The kernel's number, valid for as long as this object lives.
     public var descriptor: Int32 { owned.rawValue }
 
-    /// Writing to a socket whose peer is gone must be an error (EPIPE), not the end of the process. send has a flag for
-    /// it, sendfile has not, so the signal is ignored once a socket exists.
+    /// Writing to a socket whose peer is gone must be an error (EPIPE), not the end of the process. send has
+    /// a flag for it, sendfile has not, so the signal is ignored once a socket exists.
     private static let ignoreBrokenPipes: Void = {
         _ = signal(SIGPIPE, SIG_IGN)
     }()
@@ -81,7 +81,9 @@ public final class Socket: Sendable {
     /// Waits for the next connection of a listening socket.
     public func accept() throws(IOError) -> Socket {
         let number = descriptor
-        let taken = try SystemCall.run(.accept, address) { accept4(number, nil, nil, Int32(SOCK_CLOEXEC.rawValue)) }
+        let taken = try SystemCall.run(.accept, address) {
+            accept4(number, nil, nil, Int32(SOCK_CLOEXEC.rawValue))
+        }
         return Socket(OwnedDescriptor(taking: taken), address: address)
     }
 
@@ -125,7 +127,8 @@ public final class Socket: Sendable {
         try setOption(Int32(IPPROTO_TCP), TCP_NODELAY, isOn ? 1 : 0)
     }
 
-    /// The kernel's buffers of this socket, in bytes; it takes double and cuts at net.core.wmem_max and rmem_max.
+    /// The kernel's buffers of this socket, in bytes; it takes double and cuts at net.core.wmem_max and
+    /// rmem_max.
     public func setBufferByteCounts(send: Int, receive: Int) throws(IOError) {
         try setOption(SOL_SOCKET, SO_SNDBUF, Int32(clamping: send))
         try setOption(SOL_SOCKET, SO_RCVBUF, Int32(clamping: receive))
@@ -166,9 +169,10 @@ public final class Socket: Sendable {
         }
     }
 
-    /// Sends `byteCount` bytes of `file` from `position` on, without copying them through the process (sendfile).
-    /// - Returns: the bytes sent: fewer than asked only where the file ends, or, on a non-blocking socket, where the
-    ///   kernel's buffer was full.
+    /// Sends `byteCount` bytes of `file` from `position` on, without copying them through the process
+    /// (sendfile).
+    /// - Returns: the bytes sent: fewer than asked only where the file ends, or, on a non-blocking socket,
+    ///   where the kernel's buffer was full.
     public func sendFile(from file: any File, position: Int64, byteCount: Int) throws(IOError) -> Int {
         guard let file = file as? PosixFile else {
             invariantFailed("\(file.path) is not a file of the kernel's, which alone it can send")

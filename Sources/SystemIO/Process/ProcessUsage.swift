@@ -14,6 +14,7 @@ public struct ProcessUsage: Sendable {
 
     public var cpuSeconds: Double { userSeconds + systemSeconds }
 
+    /// Of all threads of the process.
     public static func ofProcess() -> ProcessUsage { ProcessUsage(RUSAGE_SELF.rawValue) }
 
     /// Of the calling thread.

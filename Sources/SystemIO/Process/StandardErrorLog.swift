@@ -4,10 +4,11 @@ internal import CLinux
 internal import Glibc
 internal import Synchronization
 
-/// Log lines to the standard error, each with the time (UTC) before it: `time=2026-01-31T23:59:59.123Z level=...`.
+/// Log lines to the standard error, each with the time (UTC) before it: `time=2026-01-31T23:59:59.123Z
+/// level=...`.
 ///
-/// A line is one write: lines of several threads do not mix. A line that cannot be written is lost; there is nowhere to
-/// say so.
+/// A line is one write: lines of several threads do not mix. A line that cannot be written is lost; there is
+/// nowhere to say so.
 public final class StandardErrorLog: LogSink {
     private let clock: any TimeSource
     private let stream: StandardStream
@@ -29,7 +30,8 @@ public final class StandardErrorLog: LogSink {
         var time = time_t(second)
         var parts = tm()
         gmtime_r(&time, &parts)
-        let date = "\(padded(parts.tm_year + 1900, 4))-\(padded(parts.tm_mon + 1, 2))-\(padded(parts.tm_mday, 2))"
+        let date =
+            "\(padded(parts.tm_year + 1900, 4))-\(padded(parts.tm_mon + 1, 2))-\(padded(parts.tm_mday, 2))"
         let clock = "\(padded(parts.tm_hour, 2)):\(padded(parts.tm_min, 2)):\(padded(parts.tm_sec, 2))"
         return "\(date)T\(clock).\(padded(Int32(milliseconds - second * 1000), 3))Z"
     }

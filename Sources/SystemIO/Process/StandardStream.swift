@@ -30,7 +30,9 @@ public enum StandardStream: Int32, Sendable {
     private func write(_ bytes: UnsafeRawBufferPointer) throws(IOError) {
         var done = 0
         while done < bytes.count, let start = bytes.baseAddress {
-            done += try SystemCall.run(.write, name) { Glibc.write(rawValue, start + done, bytes.count - done) }
+            done += try SystemCall.run(.write, name) {
+                Glibc.write(rawValue, start + done, bytes.count - done)
+            }
         }
     }
 

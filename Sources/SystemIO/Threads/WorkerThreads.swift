@@ -2,7 +2,8 @@ internal import Base
 internal import Glibc
 internal import Synchronization
 
-/// A few threads that work off jobs, for what takes long and must not hold up a lane: recovery, cleaning, deleting.
+/// A few threads that work off jobs, for what takes long and must not hold up a lane: recovery, cleaning,
+/// deleting.
 ///
 /// `finish` must be called before the last reference is let go of.
 public final class WorkerThreads: @unchecked Sendable {
@@ -64,7 +65,8 @@ public final class WorkerThreads: @unchecked Sendable {
         }
     }
 
-    /// Waits until all jobs are done, those that wait included, and ends the threads. Not to be called from a job.
+    /// Waits until all jobs are done, those that wait included, and ends the threads. Not to be called from a
+    /// job.
     public func finish() {
         let started = monitor.locked {
             isFinishing = true
@@ -76,8 +78,8 @@ public final class WorkerThreads: @unchecked Sendable {
         for thread in started { thread.join() }
     }
 
-    /// Runs `body` for 0, 1, ... `count - 1` on up to `threads` threads, the caller's among them, and comes back when
-    /// all are done. Each thread takes the next number when it is done with its last.
+    /// Runs `body` for 0, 1, ... `count - 1` on up to `threads` threads, the caller's among them, and comes
+    /// back when all are done. Each thread takes the next number when it is done with its last.
     public static func forEach(
         _ count: Int, threads: Int, name: String, _ body: @Sendable (Int) -> Void
     ) {
@@ -86,7 +88,9 @@ public final class WorkerThreads: @unchecked Sendable {
             var started: [JoinableThread] = []
             for _ in 0..<max(min(threads, count) - 1, 0) {
                 // Where no more threads can be had, those that there are do it all.
-                guard let thread = try? PosixThread(name: name, { turns.take(count, escaping) }) else { break }
+                guard let thread = try? PosixThread(name: name, { turns.take(count, escaping) }) else {
+                    break
+                }
                 started.append(JoinableThread(thread))
             }
             turns.take(count, escaping)
