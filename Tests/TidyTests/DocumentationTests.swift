@@ -165,7 +165,7 @@ private func proseLines(of file: ProjectFile) -> [(line: Int, text: Substring)] 
     func settings() {
         let code =
             Repository.text("Sources/LogStorage/LogConfiguration.swift")
-            + Repository.text("Sources/LogStorage/LogDirectory.swift")
+            + Repository.text("Sources/LogStorage/LogStore.swift")
         #expect(declaredSettings(in: code).count > 10)
         #expect(
             declaredSettings(in: code) == documentedSettings(in: Repository.text("docs/configuration.md")))
