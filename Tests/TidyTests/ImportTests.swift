@@ -7,14 +7,15 @@ struct ImportLine: Equatable {
     let line: Int
 }
 
-func importLines(in text: String) -> [ImportLine] {
+func importLines(in code: [String]) -> [ImportLine] {
     let pattern =
         #/
         ^\s* (@\w+\s+)* ((public|package|internal|fileprivate|private)\s+)? import\s+
         ((struct|class|enum|func|var|let|typealias|protocol)\s+)? (?<module>\w+)
         /#
-    return MaskedSource(text).lines.enumerated().compactMap { number, line in
-        line.firstMatch(of: pattern).map { ImportLine(module: String($0.module), line: number + 1) }
+    return code.enumerated().compactMap { number, line in
+        guard line.holds("import") else { return nil }
+        return line.firstMatch(of: pattern).map { ImportLine(module: String($0.module), line: number + 1) }
     }
 }
 
@@ -56,7 +57,7 @@ func importFaults(
     for file in files {
         guard let target = file.target, let rule = rules.first(where: { $0.name == target }) else { continue }
         let declared = Set((targets[target] ?? []).map(moduleName))
-        for found in importLines(in: file.text ?? "") {
+        for found in importLines(in: file.code) {
             let isOwn = ownModules.contains(found.module)
             let allowed = isOwn ? rule.imports.map(moduleName) : rule.systemImports
             if !allowed.contains(found.module) {
@@ -114,7 +115,7 @@ func unusedDependencyFaults(_ files: [ProjectFile], targets: [String: [String]])
     var imported: [String: Set<String>] = [:]
     for file in files {
         if let target = file.target {
-            imported[target, default: []].formUnion(importLines(in: file.text ?? "").map(\.module))
+            imported[target, default: []].formUnion(importLines(in: file.code).map(\.module))
         }
     }
     return targets.sorted { $0.key < $1.key }.flatMap { target, dependencies in

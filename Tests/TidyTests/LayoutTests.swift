@@ -9,12 +9,12 @@ func deadFileFaults(_ files: [ProjectFile]) -> [Fault] {
         .wordBoundaryKind(.simple)
     var words: [(path: String, words: Set<Substring>)] = []
     for file in files {
-        let code = MaskedSource(file.text ?? "").lines.joined(separator: "\n")
+        let code = file.code.joined(separator: "\n")
         words.append(
             (file.path, Set(code.split { !($0.isLetter || $0.isNumber || $0 == "_") }.map { Substring($0) })))
     }
     return files.filter { $0.path.hasPrefix("Sources/") && $0.name != "main.swift" }.compactMap { file in
-        let code = MaskedSource(file.text ?? "").lines.joined(separator: "\n")
+        let code = file.code.joined(separator: "\n")
         let names = Set(code.matches(of: declaration).map(\.name))
         let isAlive = words.contains { $0.path != file.path && !$0.words.isDisjoint(with: names) }
         return isAlive

@@ -24,15 +24,15 @@ struct FunctionSpan: Equatable {
 }
 
 /// The functions of a source, nested ones too.
-func functionSpans(in text: String) -> [FunctionSpan] {
-    let lines = MaskedSource(text).lines
+func functionSpans(in lines: [String]) -> [FunctionSpan] {
     let start =
         #/
         (?:^|\s)(?:func\s+(?<function>[^\s(<]+)|(?<kind>init|deinit|subscript)[?!]?(?=[\s(<{])
         |var\s+(?<property>\w+))
         /#
+    let words = ["func", "init", "subscript", "var"]
     return lines.enumerated().compactMap { number, line in
-        guard let match = line.firstMatch(of: start),
+        guard words.contains(where: line.holds), let match = line.firstMatch(of: start),
             let end = bodyEnd(
                 lines, from: number, column: line.distance(from: line.startIndex, to: match.range.upperBound))
         else { return nil }
@@ -71,7 +71,7 @@ func functionLengthFaults(_ files: [ProjectFile], known: [String: Int]) -> [Faul
     var faults: [Fault] = []
     var longest: [String: Int] = [:]
     for file in files {
-        for span in functionSpans(in: file.text ?? "") where span.lineCount > LengthLimit.functionLines {
+        for span in functionSpans(in: file.code) where span.lineCount > LengthLimit.functionLines {
             let key = "\(file.path) \(span.name)"
             longest[key] = max(longest[key] ?? 0, span.lineCount)
             if span.lineCount > known[key] ?? LengthLimit.functionLines {
@@ -140,26 +140,27 @@ func lineLengthFaults(_ files: [ProjectFile]) -> [Fault] {
     @Test("functions are found with their lengths, also nested, wrapped and without a body")
     func findsFunctions() {
         let spans = functionSpans(
-            in: """
-                protocol P { func none() throws
-                    var some: Int { get }
-                }
-                func one() { "}" }
-                func two(
-                    a: [Int]
-                ) -> Int
-                where Int: P {
-                    func inner() {
+            in: MaskedSource.lines(
+                of: """
+                    protocol P { func none() throws
+                        var some: Int { get }
                     }
-                    return 1
-                }
-                var stored = 5
-                var computed: Int {
-                    // }
-                    5
-                }
-                init?(x: Int) { }
-                """)
+                    func one() { "}" }
+                    func two(
+                        a: [Int]
+                    ) -> Int
+                    where Int: P {
+                        func inner() {
+                        }
+                        return 1
+                    }
+                    var stored = 5
+                    var computed: Int {
+                        // }
+                        5
+                    }
+                    init?(x: Int) { }
+                    """))
         #expect(
             spans == [
                 FunctionSpan(name: "some", line: 2, lineCount: 1),

@@ -8,8 +8,10 @@ struct ProjectFile: Sendable {
     let isExecutable: Bool
     /// Nil where the bytes are no UTF-8 text, and for test data.
     let text: String?
+    let lines: [Substring]
+    /// Of Swift sources the lines with comments and strings masked (see `MaskedSource`).
+    let code: [String]
 
-    var lines: [Substring] { (text ?? "").split(separator: "\n", omittingEmptySubsequences: false) }
     var isSwift: Bool { path.hasSuffix(".swift") }
     var name: String { path.split(separator: "/").last.map(String.init) ?? path }
 
@@ -29,6 +31,8 @@ struct ProjectFile: Sendable {
         self.text = text
         self.isExecutable = isExecutable
         byteCount = text.utf8.count
+        lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        code = path.hasSuffix(".swift") ? MaskedSource.lines(of: text) : []
     }
 
     fileprivate init(path: String, url: URL, attributes: [FileAttributeKey: Any]) {
@@ -36,7 +40,10 @@ struct ProjectFile: Sendable {
         byteCount = (attributes[.size] as? NSNumber)?.intValue ?? 0
         isExecutable = ((attributes[.posixPermissions] as? NSNumber)?.intValue ?? 0) & 0o111 != 0
         let isData = path.hasPrefix("Tests/FormatTests/Golden/") || byteCount > Self.largestTextByteCount
-        text = isData ? nil : (try? Data(contentsOf: url)).flatMap { String(data: $0, encoding: .utf8) }
+        let read = isData ? nil : (try? Data(contentsOf: url)).flatMap { String(data: $0, encoding: .utf8) }
+        text = read
+        lines = (read ?? "").split(separator: "\n", omittingEmptySubsequences: false)
+        code = path.hasSuffix(".swift") ? MaskedSource.lines(of: read ?? "") : []
     }
 
     /// Files beyond this are not read as text; they are faults of their own.
