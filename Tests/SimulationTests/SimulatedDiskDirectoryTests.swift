@@ -87,7 +87,7 @@ struct SimulatedDiskDirectoryTests {
         "A crash leaves each name as it was at some moment since its directory was synced, on 500 random runs"
     )
     func promises() throws {
-        for seed in UInt64(0)..<500 {
+        for seed in Seeds.range(500) {
             var generator = SeededGenerator(seed: seed)
             let disk = SimulatedDisk(seed: seed, trace: OperationTrace())
             if seed % 3 == 0 {

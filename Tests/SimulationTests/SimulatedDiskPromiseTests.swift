@@ -194,7 +194,7 @@ private final class PromiseRun: AppendCompletionHandler {
 struct SimulatedDiskPromiseTests {
     @Test("A crash leaves only what was there since the last sync, byte by byte, on 600 random runs")
     func promises() throws {
-        for seed in UInt64(0)..<600 {
+        for seed in Seeds.range(600) {
             let run = try PromiseRun(seed: seed)
             for _ in 0..<Int(seed % 50) + 5 { try run.step() }
             let mode: CrashMode? = seed % 8 == 0 ? .keepAll : seed % 8 == 1 ? .loseAll : nil
