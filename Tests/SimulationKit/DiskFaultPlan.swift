@@ -73,8 +73,8 @@ public struct DiskFaultPlan: Hashable, Sendable {
     /// In how many of 1024 operations that change something the kernel writes some of what is unsynced back
     /// by itself, so that older versions of bytes and names may be what a crash leaves.
     public var writeBackPer1024: UInt64 = 0
-    /// What a failed sync should have carried is also dropped from the page cache, as memory pressure would do: each
-    /// of its sectors reads as it was last synced, unless it happened to reach the disk.
+    /// What a failed sync should have carried is also dropped from the page cache, as memory pressure would
+    /// do: each of its sectors reads as it was last synced, unless it happened to reach the disk.
     public var evictsAfterFailedSync = false
     /// How long an operation takes in virtual time, in nanoseconds; drawn from the range.
     public var latencies: [IOOperation: ClosedRange<UInt64>] = [:]

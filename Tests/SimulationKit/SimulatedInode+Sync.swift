@@ -112,8 +112,9 @@ extension SimulatedInode {
         abandoned[page] = AbandonedPage(sequence: last, fingerprint: fingerprint(page))
     }
 
-    /// Drops the pages that no sync will carry any more from the page cache: from now on they read as the disk has
-    /// them, each sector with what was synced or, if `reached`, with what the failed sync was to carry.
+    /// Drops the pages that no sync will carry any more from the page cache: from now on they read as the
+    /// disk has them, each sector with what was synced or, if `reached`, with what the failed sync was to
+    /// carry.
     func evictAbandoned(whereReached reached: () -> Bool) {
         for page in abandoned.keys.sorted() {
             for sector in page * DiskGeometry.sectorsPerPage..<(page + 1) * DiskGeometry.sectorsPerPage {
