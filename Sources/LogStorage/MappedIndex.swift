@@ -58,11 +58,7 @@ struct MappedIndex {
     static func create(
         at path: String, entryByteCount: Int, maximumByteCount: Int, _ fileSystem: any FileSystem
     ) throws(IOError) -> MappedIndex {
-        do {
-            try fileSystem.remove(path)
-        } catch  where error.errno == .noSuchFile {
-            // Nothing to replace.
-        }
+        try SegmentSwap.removeIfPresent(path, fileSystem)
         let file = try fileSystem.open(path, .createNew)
         return MappedIndex(
             file, entryByteCount: entryByteCount, maximumByteCount: maximumByteCount, openedByteCount: 0)

@@ -103,11 +103,7 @@ public final class TransactionIndex {
     public static func create(
         at path: String, baseOffset: Offset, _ fileSystem: any FileSystem
     ) throws(IOError) -> TransactionIndex {
-        do {
-            try fileSystem.remove(path)
-        } catch  where error.errno == .noSuchFile {
-            // Nothing to replace.
-        }
+        try SegmentSwap.removeIfPresent(path, fileSystem)
         return TransactionIndex(path, baseOffset, isSealed: false, .absent, fileSystem)
     }
 
