@@ -84,7 +84,8 @@ let package = Package(
         tests(
             "FormatTests", ["Base", "SystemIO", "RecordFormat", "LogStorage"], resources: [.copy("Golden")]),
         fuzzers,
-        tests("CommandTests", ["Base", "dmq-dump-log", "dmq-bench"]),
+        tests(
+            "CommandTests", ["Base", "SystemIO", "RecordFormat", "LogStorage", "dmq-dump-log", "dmq-bench"]),
         tests("TidyTests", ["Base"]),
     ],
     swiftLanguageModes: [.v6]

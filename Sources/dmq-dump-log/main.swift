@@ -1,1 +1,3 @@
-print("usage")
+import SystemIO
+
+ProcessExit.end(status: DumpCommand.run(Array(CommandLine.arguments.dropFirst())))

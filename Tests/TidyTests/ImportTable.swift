@@ -69,6 +69,8 @@ let moduleRules: [ModuleRule] = [
     ModuleRule(
         "FuzzTests", level: testLevel, ["Base", "SystemIO", "RecordFormat", "LogStorage", "SimulationKit"],
         system: testing),
-    ModuleRule("CommandTests", level: testLevel, ["Base", "dmq-dump-log", "dmq-bench"], system: testing),
+    ModuleRule(
+        "CommandTests", level: testLevel,
+        ["Base", "SystemIO", "RecordFormat", "LogStorage", "dmq-dump-log", "dmq-bench"], system: testing),
     ModuleRule("TidyTests", level: testLevel, ["Base"], system: testing),
 ]
