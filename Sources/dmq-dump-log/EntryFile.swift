@@ -10,6 +10,7 @@ final class EntryFile {
     let entryByteCount: Int
     /// Whole entries without the zeros at the end, which are room that a broker has not used yet.
     private(set) var count: Int
+    private var endsInZeros = false
     private let file: any File
     private let window: IOBuffer
     private var windowFirst = 0
@@ -25,8 +26,9 @@ final class EntryFile {
         try trimZeros()
     }
 
-    /// Bytes behind the last whole entry.
-    var partialByteCount: Int64 { fileByteCount % Int64(entryByteCount) }
+    /// Bytes behind the last whole entry that are part of one. Blocks allocated ahead need not be a multiple of
+    /// an entry: zeros behind zeros are none.
+    var partialByteCount: Int64 { endsInZeros ? 0 : fileByteCount % Int64(entryByteCount) }
 
     /// Bytes of zeros behind the entries.
     var unusedByteCount: Int64 { fileByteCount - partialByteCount - position(of: count) }
@@ -36,9 +38,20 @@ final class EntryFile {
     /// A file of one entry has that entry, even if it is zero: trimmed, as brokers leave them.
     private func trimZeros() throws(IOError) {
         guard count > 1 else { return }
+        let whole = count
         var used = 0
-        for index in 0..<count where try !isZero(index) { used = index + 1 }
+        for index in 0..<whole where try !isZero(index) { used = index + 1 }
         count = used
+        guard used < whole else { return }
+        let rest = Int(fileByteCount) % entryByteCount
+        let read = try file.read(into: window, 0..<rest, at: position(of: whole))
+        windowCount = 0
+        let window = window
+        let bytes = window.bytes(0..<read)
+        endsInZeros = true
+        for place in 0..<read where bytes.unsafeLoad(fromByteOffset: place, as: UInt8.self) != 0 {
+            endsInZeros = false
+        }
     }
 
     private func isZero(_ index: Int) throws(IOError) -> Bool {

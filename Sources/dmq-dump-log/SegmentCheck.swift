@@ -38,7 +38,7 @@ struct SegmentCheck {
             },
             segment, output)
         let reader = try check.run(&progress) { (header, position, control) throws(DumpFailure) in
-            try times?.follow(header)
+            try times?.follow(header, logIsWhole: check.damaged.isEmpty)
             try transactions.follow(header, position, control, logIsWhole: check.damaged.isEmpty)
         }
         try times?.finish(logIsWhole: check.damaged.isEmpty)

@@ -41,25 +41,30 @@ struct TimeIndexCheck {
         }
     }
 
-    mutating func follow(_ header: RecordBatchHeader) throws(DumpFailure) {
+    /// - Parameter logIsWhole: whether all of the log could be read so far; otherwise entries may speak of what
+    ///   was lost.
+    mutating func follow(_ header: RecordBatchHeader, logIsWhole: Bool) throws(DumpFailure) {
         if !hasBegun {
             hasBegun = true
             try advance()
         }
         // An entry of an offset that lies in no batch was passed by: what the log says up to there is known.
         while let (index, entry) = due, offset(entry) < header.baseOffset.rawValue {
-            try compare(index, entry)
+            try compare(index, entry, logIsWhole)
             try advance()
         }
         largestTimestamp = max(largestTimestamp, header.maxTimestamp)
         while let (index, entry) = due, offset(entry) <= header.lastOffset.rawValue {
-            try compare(index, entry)
+            try compare(index, entry, logIsWhole)
             try advance()
         }
     }
 
-    private func compare(_ index: Int, _ entry: TimeEntries.Entry) throws(DumpFailure) {
-        guard entry.timestamp != largestTimestamp.rawValue else { return }
+    private func compare(
+        _ index: Int, _ entry: TimeEntries.Entry, _ logIsWhole: Bool
+    ) throws(DumpFailure) {
+        let largest = largestTimestamp.rawValue
+        guard entry.timestamp < largest || (logIsWhole && entry.timestamp > largest) else { return }
         try entries.file.report(
             index,
             "timestamp \(entry.timestamp) at offset \(offset(entry)), but the largest up to there is"

@@ -63,13 +63,15 @@ struct DumpLogDamageTests {
         let copy = try DumpCopy(partition: "golden-logappendtime-0")
         let original = try copy.bytes(Self.log)
         let last = try #require(try batches(original).last)
-        for left in [1, 11, 60, 61, last.header.byteCount - 1] {
+        for left in [12, 60, 61, last.header.byteCount - 1] {
             try copy.write(Array(original[..<(last.position + left)]), Self.log)
             let found = try copy.verify()
             #expect(found.status == 1)
             let damage = found.damages.first { ($0["file"] as? String)?.hasSuffix(".log") == true }
             #expect(damage?["position"] as? Int == last.position)
-            #expect(damage?["byteCount"] as? Int == left)
+            // Zeros at the end of what is left could as well be blocks that were allocated ahead.
+            let ahead = found.information.compactMap { $0["byteCount"] as? Int }.reduce(0, +)
+            #expect((damage?["byteCount"] as? Int).map { $0 + ahead } == left)
         }
     }
 
