@@ -26,8 +26,8 @@ final class EntryFile {
         try trimZeros()
     }
 
-    /// Bytes behind the last whole entry that are part of one. Blocks allocated ahead need not be a multiple of
-    /// an entry: zeros behind zeros are none.
+    /// Bytes behind the last whole entry that are part of one. Blocks allocated ahead need not be a multiple
+    /// of an entry: zeros behind zeros are none.
     var partialByteCount: Int64 { endsInZeros ? 0 : fileByteCount % Int64(entryByteCount) }
 
     /// Bytes of zeros behind the entries.

@@ -41,8 +41,8 @@ struct TimeIndexCheck {
         }
     }
 
-    /// - Parameter logIsWhole: whether all of the log could be read so far; otherwise entries may speak of what
-    ///   was lost.
+    /// - Parameter logIsWhole: whether all of the log could be read so far; otherwise entries may speak of
+    ///   what was lost.
     mutating func follow(_ header: RecordBatchHeader, logIsWhole: Bool) throws(DumpFailure) {
         if !hasBegun {
             hasBegun = true
