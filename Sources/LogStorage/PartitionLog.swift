@@ -163,9 +163,11 @@ public final class PartitionLog {
         try checkChangeable()
         do {
             commit.requestSync()
+            commit.flush()
             try commit.drain()
             if commit.syncedEndOffset < commit.queuedEndOffset {
                 commit.requestSync()
+                commit.flush()
                 try commit.drain()
             }
         } catch {

@@ -39,6 +39,17 @@ struct PartitionLogTests {
         }
     }
 
+    @Test("syncs at once what is written and not yet synced", arguments: AppendRoad.allCases)
+    func syncNow(road: AppendRoad) throws {
+        let fixture = try LogFixture(road: road)
+        let log = try fixture.open()
+        _ = try log.appendAsLeader(TestBatches.batch(), leaderEpoch: LeaderEpoch(0), durably: false)
+        fixture.settle()
+        #expect(log.writtenEndOffset == Offset(1) && log.syncedEndOffset == .zero)
+        try log.syncNow()
+        #expect(log.syncedEndOffset == Offset(1))
+    }
+
     @Test("opens without reading after a clean close, and goes on", arguments: AppendRoad.allCases)
     func cleanRestart(road: AppendRoad) throws {
         let fixture = try LogFixture(road: road)

@@ -65,6 +65,7 @@ public final class CleaningRound {
 
     /// Does the next step. After an error or `.finished` the round is over.
     public func next() throws(CleaningError) -> Step {
+        if plan.cancellation.isCancelled { throw .cancelled }
         if filter == nil { try prepare() }
         while nextGroup < groups.count {
             let group = groups[nextGroup]
