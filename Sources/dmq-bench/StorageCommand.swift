@@ -18,6 +18,11 @@ enum StorageCommand {
                     CommandDescription(
                         name: "open", summary: "Opens a log of many segments after a clean shutdown."),
                     CommandDescription(
+                        name: "endure",
+                        summary: "Appends numbered records until killed, saying how many are synced."),
+                    CommandDescription(
+                        name: "check", summary: "Looks whether what endure reported is in --directory."),
+                    CommandDescription(
                         name: "all", summary: "Everything that has a target, with its target."),
                 ])
         ],

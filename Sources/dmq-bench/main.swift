@@ -15,7 +15,11 @@ func run(_ arguments: [String]) -> Int32 {
                 dmq_show("dmq-bench: \(fault)\n")
                 return CommandLineError.exitStatus
             }
-            try StorageSuite(options).run(command.path.last ?? "all")
+            switch command.path.last {
+            case "endure": try EndureCommand(options).endure()
+            case "check": return try EndureCommand(options).check() ? 0 : 1
+            default: try StorageSuite(options).run(command.path.last ?? "all")
+            }
             return 0
         }
     } catch let error as CommandLineError {
