@@ -109,4 +109,27 @@ struct DumpLogGoldenTests {
         let some = try DumpResult(["--json", "--max-bytes", "4KiB", path]).objects("batch").count
         #expect(some >= 1 && some < all)
     }
+
+    @Test("reads what a broker noted of groups and transactions, and leaves the bytes when asked to")
+    func internalTopics() throws {
+        let offsets = "\(DumpGolden.directory)/__consumer_offsets-42"
+        let records = try DumpResult(["--print-data-log", "--json", offsets]).objects("record")
+        #expect(records.count == 3)
+        let key = records[1]["key"] as? [String: Any]
+        let value = records[1]["value"] as? [String: Any]
+        #expect(key?["group"] as? String == "g1")
+        #expect(key?["topic"] as? String == "golden-none")
+        #expect(value?["offset"] as? Int == 105)
+        #expect((records[2]["value"] as? [String: Any])?["generation"] as? Int == 2)
+        let raw = try DumpResult(["--print-data-log", "--json", "--raw", offsets]).objects("record")
+        #expect(raw.allSatisfy { $0["value"] is String })
+        let states = try DumpResult([
+            "--print-data-log", "--json", "\(DumpGolden.directory)/__transaction_state-14",
+        ]).objects("record").compactMap { ($0["value"] as? [String: Any])?["state"] as? String }
+        #expect(states.count == 31)
+        #expect(
+            Set(states) == [
+                "Empty", "Ongoing", "PrepareCommit", "CompleteCommit", "PrepareAbort", "CompleteAbort",
+            ])
+    }
 }
