@@ -46,19 +46,20 @@ struct EndureCommand {
         return (store, manager)
     }
 
-    /// Appends numbered records for ever and prints `synced N` each time that more of them, N in all, are on stable
+    /// Appends numbered records, `--total-bytes` of them, and prints `synced N` each time that more of them, N in all, are on stable
     /// storage.
     func endure() throws {
-        let (_, manager) = try openStore()
+        let (store, manager) = try openStore()
         let log = try manager[Self.partition] ?? manager.create(Self.partition, settings: settings)
         let lane = manager.lane
         var reported = Offset(-1)
         var turn = 0
-        while true {
+        var appendedByteCount = 0
+        while appendedByteCount < options.totalByteCount {
             for _ in 0..<8 {
-                _ = try log.appendAsLeader(
-                    try Self.batch(from: log.logEndOffset, count: 1 + turn % 5), leaderEpoch: LeaderEpoch(0),
-                    durably: true)
+                let batch = try Self.batch(from: log.logEndOffset, count: 1 + turn % 5)
+                _ = try log.appendAsLeader(batch, leaderEpoch: LeaderEpoch(0), durably: true)
+                appendedByteCount += batch.byteCount
             }
             lane.flush()
             lane.poll(waitNanoseconds: nil)
@@ -71,6 +72,8 @@ struct EndureCommand {
             if turn % 50 == 0 { manager.maintain() }
             if turn % 70 == 0 { try manager.checkpoint() }
         }
+        manager.close()
+        store.markCleanShutdown()
     }
 
     /// Opens the log as after a crash, reads all of it, and prints what it holds.

@@ -19,7 +19,7 @@ enum StorageCommand {
                         name: "open", summary: "Opens a log of many segments after a clean shutdown."),
                     CommandDescription(
                         name: "endure",
-                        summary: "Appends numbered records until killed, saying how many are synced."),
+                        summary: "Appends numbered records, to be killed meanwhile, saying how many are synced."),
                     CommandDescription(
                         name: "check", summary: "Looks whether what endure reported is in --directory."),
                     CommandDescription(
