@@ -3,7 +3,7 @@ internal import Glibc
 
 /// A small pool of threads that call fdatasync for one `EpollAppendQueue`.
 ///
-/// Threads are started as they are needed, up to the limit, and end with `stop`.
+/// They are started with the first sync, so that a lane that never syncs has none, and end with `stop`.
 final class SyncThreads: @unchecked Sendable {
     // @unchecked: everything that changes is touched only with the monitor's lock held, but for `threads`,
     // which only the owner of the queue touches.
@@ -22,14 +22,13 @@ final class SyncThreads: @unchecked Sendable {
     private let monitor = Monitor()
     private var jobs = Backlog<Job>()
     private var outcomes = Backlog<Outcome>()
-    private var idleCount = 0
     private var isStopping = false
     private let event: EventDescriptor
     private var threads: [JoinableThread] = []
     private let limit: Int
 
     /// - Parameters:
-    ///   - limit: the most threads; syncs of different files go on side by side up to that number.
+    ///   - limit: the number of threads; syncs of different files go on side by side up to that number.
     ///   - event: signalled when there are outcomes to take.
     init(limit: Int, event: EventDescriptor) {
         self.limit = max(limit, 1)
@@ -39,21 +38,23 @@ final class SyncThreads: @unchecked Sendable {
     /// Queues a sync. The descriptor must stay open until its outcome is taken.
     /// - Throws: when there is no thread at all and none can be started.
     func add(_ job: Job) throws(IOError) {
-        let isShort = monitor.locked {
+        if threads.isEmpty { try startThreads() }
+        monitor.locked {
             jobs.append(job)
             monitor.wakeOne()
-            return idleCount < jobs.count
         }
-        if isShort && threads.count < limit { try startThread() }
     }
 
-    private func startThread() throws(IOError) {
-        do {
-            let thread = try PosixThread(name: "dmq-sync") { [self] in work() }
-            threads.append(JoinableThread(thread))
-        } catch {
-            // Those that there are will do it.
-            if threads.isEmpty { throw error }
+    private func startThreads() throws(IOError) {
+        while threads.count < limit {
+            do {
+                let thread = try PosixThread(name: "dmq-sync") { [self] in work() }
+                threads.append(JoinableThread(thread))
+            } catch {
+                // Those that there are will do it.
+                if threads.isEmpty { throw error }
+                return
+            }
         }
     }
 
@@ -76,9 +77,7 @@ final class SyncThreads: @unchecked Sendable {
     private func nextJob() -> Job? {
         monitor.locked {
             while jobs.isEmpty && !isStopping {
-                idleCount += 1
                 monitor.wait()
-                idleCount -= 1
             }
             return isStopping ? nil : jobs.removeFirst()
         }
