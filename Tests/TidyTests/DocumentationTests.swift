@@ -166,6 +166,7 @@ private func proseLines(of file: ProjectFile) -> [(line: Int, text: Substring)] 
         let code =
             Repository.text("Sources/LogStorage/LogConfiguration.swift")
             + Repository.text("Sources/LogStorage/LogStore.swift")
+            + Repository.text("Sources/LogStorage/Cleaning/CleanerConfiguration.swift")
         #expect(declaredSettings(in: code).count > 10)
         #expect(
             declaredSettings(in: code) == documentedSettings(in: Repository.text("docs/configuration.md")))

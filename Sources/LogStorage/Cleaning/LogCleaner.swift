@@ -42,7 +42,7 @@ public final class LogCleaner: Sendable {
     private let timeSource: any TimeSource
     private let logger: Logger
     private let secret: @Sendable () -> (UInt64, UInt64)
-    private let hasWork: @Sendable () -> Void
+    private let hasWork: @Sendable (LogCleaner) -> Void
     private let hasOutcome: @Sendable (_ lane: Int) -> Void
     private let state = Locked(State())
 
@@ -54,7 +54,7 @@ public final class LogCleaner: Sendable {
         configuration: CleanerConfiguration = CleanerConfiguration(), throttle: CleaningThrottle,
         timeSource: any TimeSource, logger: Logger = .silent,
         secret: @escaping @Sendable () -> (UInt64, UInt64),
-        hasWork: @escaping @Sendable () -> Void = {},
+        hasWork: @escaping @Sendable (LogCleaner) -> Void = { _ in },
         hasOutcome: @escaping @Sendable (_ lane: Int) -> Void = { _ in }
     ) {
         self.configuration = configuration
@@ -93,7 +93,7 @@ public final class LogCleaner: Sendable {
             state.waiting.append(Offer(round: round, lane: lane))
             return true
         }
-        if isTaken { hasWork() } else { give(up: round, .cancelled, logs, lane: lane) }
+        if isTaken { hasWork(self) } else { give(up: round, .cancelled, logs, lane: lane) }
     }
 
     /// Begins a round of the log that needs it most: an overdue one first, then the one with the largest
@@ -157,7 +157,7 @@ public final class LogCleaner: Sendable {
                 return give(up: round, .log(error), logs, lane: lane)
             }
             state.withLock { $0.waiting.append(Offer(round: round, lane: lane)) }
-            hasWork()
+            hasWork(self)
         }
     }
 

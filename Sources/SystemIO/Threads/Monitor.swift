@@ -11,7 +11,11 @@ final class Monitor: @unchecked Sendable {
         mutex.initialize(to: pthread_mutex_t())
         condition.initialize(to: pthread_cond_t())
         Self.check(pthread_mutex_init(mutex, nil), "pthread_mutex_init")
-        Self.check(pthread_cond_init(condition, nil), "pthread_cond_init")
+        var attributes = pthread_condattr_t()
+        Self.check(pthread_condattr_init(&attributes), "pthread_condattr_init")
+        Self.check(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC), "pthread_condattr_setclock")
+        Self.check(pthread_cond_init(condition, &attributes), "pthread_cond_init")
+        Self.check(pthread_condattr_destroy(&attributes), "pthread_condattr_destroy")
     }
 
     deinit {
@@ -32,6 +36,18 @@ final class Monitor: @unchecked Sendable {
     /// Lets go of the lock until woken, perhaps without a reason: look at the state again. Only within
     /// `locked`.
     func wait() { Self.check(pthread_cond_wait(condition, mutex), "pthread_cond_wait") }
+
+    /// As `wait`, but no longer than until the monotonic clock shows `deadline`, in nanoseconds.
+    /// - Returns: false when it was the deadline that ended the wait.
+    func wait(untilMonotonic deadline: UInt64) -> Bool {
+        var moment = timespec()
+        moment.tv_sec = Int(clamping: deadline / 1_000_000_000)
+        moment.tv_nsec = Int(deadline % 1_000_000_000)
+        let status = pthread_cond_timedwait(condition, mutex, &moment)
+        if status == ETIMEDOUT { return false }
+        Self.check(status, "pthread_cond_timedwait")
+        return true
+    }
 
     func wakeOne() { Self.check(pthread_cond_signal(condition), "pthread_cond_signal") }
 
