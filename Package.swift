@@ -27,8 +27,8 @@ let fuzzerDependencies: [Target.Dependency] = [
     "Base", "SystemIO", "RecordFormat", "LogStorage", "SimulationKit",
 ]
 
-// Tests/FuzzTests holds the fuzzers. Swift Testing runs them briefly with a harness of our own; tools/fuzz sets the
-// variable and has the same files built as a program for libFuzzer.
+// Tests/FuzzTests holds the fuzzers. Swift Testing runs them briefly with a harness of our own; tools/fuzz
+// sets the variable and has the same files built as a program for libFuzzer.
 let fuzzers: Target =
     Context.environment["DMQ_FUZZ"] == nil
     ? .testTarget(

@@ -1,5 +1,5 @@
-// Linux headers that the Glibc module of the Swift toolchain leaves out, and the GNU functions that its headers
-// declare only under _GNU_SOURCE (which would make the Glibc module be built in a second shape).
+// Linux headers that the Glibc module of the Swift toolchain leaves out, and the GNU functions that its
+// headers declare only under _GNU_SOURCE (which would make the Glibc module be built in a second shape).
 #pragma once
 #include <features.h>
 #include <sys/epoll.h>

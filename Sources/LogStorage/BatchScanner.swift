@@ -1,8 +1,8 @@
 internal import RecordFormat
 internal import SystemIO
 
-/// Walks the headers of the batches in a segment file, reading as little as it can: a window of the file at a time, and
-/// nothing of the records of batches larger than it.
+/// Walks the headers of the batches in a segment file, reading as little as it can: a window of the file at a
+/// time, and nothing of the records of batches larger than it.
 ///
 /// Not escaping its lane: the window lies in the lane's scratch memory. Allocates nothing.
 struct BatchScanner {
@@ -31,7 +31,8 @@ struct BatchScanner {
         guard position + Int64(header.byteCount) <= endPosition else {
             throw .corrupt(
                 path: file.path, position: position,
-                reason: "a batch of \(header.byteCount) bytes, of which only \(endPosition - position) are there")
+                reason:
+                    "a batch of \(header.byteCount) bytes, of which only \(endPosition - position) are there")
         }
         position += Int64(header.byteCount)
         return header
@@ -39,7 +40,9 @@ struct BatchScanner {
 
     private mutating func header() throws(LogError) -> RecordBatchHeader {
         let needed = Int64(RecordBatchHeader.byteCount)
-        if position < windowStart || position + needed > windowStart + Int64(windowByteCount) { try fillWindow() }
+        if position < windowStart || position + needed > windowStart + Int64(windowByteCount) {
+            try fillWindow()
+        }
         let start = Int(position - windowStart)
         guard start + Int(needed) <= windowByteCount else {
             throw .corrupt(

@@ -4,10 +4,11 @@ internal import SystemIO
 
 /// The offset checkpoints of one log directory: what a restart may rely on. Any thread.
 ///
-/// Each file is replaced whole and durably; what changes in between is kept in memory until the next `write`, but for a
-/// recovery point that has to fall, which is written at once.
+/// Each file is replaced whole and durably; what changes in between is kept in memory until the next `write`,
+/// but for a recovery point that has to fall, which is written at once.
 public final class DirectoryCheckpoints: @unchecked Sendable {
     // @unchecked: mutable state is behind `state`, a lock.
+    /// What the checkpoints say of one log; nil: nothing.
     public struct Offsets: Sendable, Equatable {
         public var recoveryPoint: Offset?
         public var logStartOffset: Offset?
@@ -49,7 +50,8 @@ public final class DirectoryCheckpoints: @unchecked Sendable {
     }
 
     private static let recoveryPoints = Kind(name: LogLayout.recoveryPointCheckpoint, field: \.recoveryPoint)
-    private static let cleanerOffsets = Kind(name: LogLayout.cleanerOffsetCheckpoint, field: \.firstDirtyOffset)
+    private static let cleanerOffsets = Kind(
+        name: LogLayout.cleanerOffsetCheckpoint, field: \.firstDirtyOffset)
     private static let kinds = [
         recoveryPoints, Kind(name: LogLayout.logStartOffsetCheckpoint, field: \.logStartOffset),
         Kind(name: LogLayout.highWatermarkCheckpoint, field: \.highWatermark),
@@ -73,8 +75,9 @@ public final class DirectoryCheckpoints: @unchecked Sendable {
     /// Writes all files. On return what was noted is durable.
     public func write() throws(LogError) { try write(Self.kinds) }
 
-    /// Makes sure that neither a recovery point nor a cleaner offset of `partition` above `offset` is on disk, at once:
-    /// offsets from there on are given again, to records that neither recovery nor compaction has seen.
+    /// Makes sure that neither a recovery point nor a cleaner offset of `partition` above `offset` is on
+    /// disk, at once: offsets from there on are given again, to records that neither recovery nor compaction
+    /// has seen.
     public func lowerRecoveryPoint(of partition: TopicPartition, to offset: Offset) throws(LogError) {
         let mustWrite = state.withLock { all in
             var mustWrite = false

@@ -12,8 +12,8 @@ protocol GroupCommitOwner: AnyObject {
     func groupCommitNeedsFlush()
 }
 
-/// The way of appended bytes to the disk: collects what is appended during a turn of the lane, writes it with one call,
-/// and lets everything that waits for durability share one fdatasync.
+/// The way of appended bytes to the disk: collects what is appended during a turn of the lane, writes it with
+/// one call, and lets everything that waits for durability share one fdatasync.
 ///
 /// Three ends of the log, each at most the one before:
 ///
@@ -21,8 +21,9 @@ protocol GroupCommitOwner: AnyObject {
 ///     written  readers see everything before it (page cache)
 ///     synced   survives a power cut
 ///
-/// At most one queued write and one sync of the active segment are in flight; what comes meanwhile joins the next.
-/// Syncs of rolled segments run beside; `synced` passes the end of a segment only after that segment's own sync.
+/// At most one queued write and one sync of the active segment are in flight; what comes meanwhile joins the
+/// next. Syncs of rolled segments run beside; `synced` passes the end of a segment only after that segment's
+/// own sync.
 final class GroupCommit: AppendCompletionHandler {
     private(set) var queuedEndOffset: Offset
     private(set) var writtenEndOffset: Offset
@@ -79,8 +80,8 @@ final class GroupCommit: AppendCompletionHandler {
         tickets.reserveCapacity(8)
     }
 
-    /// What may be written down as the recovery point: like `syncedEndOffset`, but within a segment until that
-    /// segment's end, its final size included, is durable.
+    /// What may be written down as the recovery point: like `syncedEndOffset`, but within a segment until
+    /// that segment's end, its final size included, is durable.
     var recoveryPoint: Offset {
         guard let unfinished = tickets.first(where: { !$0.isActiveSegment }) else { return syncedEndOffset }
         return min(syncedEndOffset, unfinished.endOffset - 1)
@@ -120,7 +121,8 @@ final class GroupCommit: AppendCompletionHandler {
         owner.groupCommitNeedsFlush()
     }
 
-    /// Writes (direct road) or hands to the queue (queued road) what is pending, and asks for a sync where one is owed.
+    /// Writes (direct road) or hands to the queue (queued road) what is pending, and asks for a sync where
+    /// one is owed.
     func flush() {
         isFlushNoted = false
         guard failure == nil else { return }
@@ -164,7 +166,8 @@ final class GroupCommit: AppendCompletionHandler {
     private func flushThroughQueue() {
         guard writeInFlight == nil else { return }
         if pending.isEmpty { return syncActiveSegment() }
-        // While a sync of earlier bytes is in flight, the new bytes wait for it: that is what forms the group.
+        // While a sync of earlier bytes is in flight, the new bytes wait for it: that is what forms the
+        // group.
         guard !activeSyncIsInFlight else { return }
         let durably = wantsSync
         wantsSync = false
@@ -187,12 +190,14 @@ final class GroupCommit: AppendCompletionHandler {
 
     private func addTicket(endOffset: Offset, isActiveSegment: Bool) -> CompletionToken {
         let token = newToken()
-        tickets.append(SyncTicket(token: token.rawValue, endOffset: endOffset, isActiveSegment: isActiveSegment))
+        tickets.append(
+            SyncTicket(token: token.rawValue, endOffset: endOffset, isActiveSegment: isActiveSegment))
         return token
     }
 
     func appendQueue(completed event: AppendEvent, _ token: CompletionToken, failure error: IOError?) {
-        // Completions of requests made before a failure and the truncation that followed name nothing any more.
+        // Completions of requests made before a failure and the truncation that followed name nothing any
+        // more.
         let isCurrent = writeInFlight?.token == token || tickets.contains { $0.token == token.rawValue }
         guard isCurrent, failure == nil else { return }
         if let error { return fail(error) }
@@ -243,18 +248,22 @@ final class GroupCommit: AppendCompletionHandler {
         if let failure { throw failure }
     }
 
-    /// Waits until everything queued is written and every sync in flight has ended. Throws what failed meanwhile.
+    /// Waits until everything queued is written and every sync in flight has ended. Throws what failed
+    /// meanwhile.
     func drain() throws(IOError) {
         try drainWrites()
         while failure == nil, !tickets.isEmpty { queue.poll(waitNanoseconds: nil) }
         if let failure { throw failure }
     }
 
-    /// Continues with another segment's file. Nothing may be pending or in flight but syncs of rolled segments.
+    /// Continues with another segment's file. Nothing may be pending or in flight but syncs of rolled
+    /// segments.
     ///
-    /// - Parameter rolledFile: the segment so far, synced in the background; the log's synced end waits for it.
+    /// - Parameter rolledFile: the segment so far, synced in the background; the log's synced end waits for
+    ///   it.
     func switchFile(to file: any File, position: Int64, rolledFile: (any File)?) {
-        invariant(pending.isEmpty && writeInFlight == nil, "switching files with \(pendingByteCount) bytes pending")
+        invariant(
+            pending.isEmpty && writeInFlight == nil, "switching files with \(pendingByteCount) bytes pending")
         // Also when all its batches are synced: what was allocated ahead has just been cut off.
         if let rolledFile {
             queue.sync(rolledFile, addTicket(endOffset: writtenEndOffset, isActiveSegment: false), self)
@@ -264,8 +273,8 @@ final class GroupCommit: AppendCompletionHandler {
         pendingPosition = position
     }
 
-    /// After a truncation: the log now ends at `endOffset`, at `position` of `file`, all of it written. Clears a
-    /// failure, whose appends the truncation has removed.
+    /// After a truncation: the log now ends at `endOffset`, at `position` of `file`, all of it written.
+    /// Clears a failure, whose appends the truncation has removed.
     func reset(file: any File, position: Int64, endOffset: Offset, syncedEndOffset: Offset? = nil) {
         invariant(isIdle, "resetting a log with appends in flight")
         self.file = file

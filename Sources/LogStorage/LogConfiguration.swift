@@ -8,14 +8,16 @@ public enum AckDurability: String, Sendable, CaseIterable {
     case pageCache = "page-cache"
 }
 
-/// How closely the records in a client's batch are looked at (`dmq.record.validation`), beyond the checksum and the header.
+/// How closely the records in a client's batch are looked at (`dmq.record.validation`), beyond the checksum
+/// and the header.
 public enum RecordValidation: String, Sendable, CaseIterable {
     /// Not at all: what a producer wrote is stored.
     case none
-    /// The framing of every record, where the batch is not compressed: about 11 ns a record. Compressed batches are not
-    /// opened.
+    /// The framing of every record, where the batch is not compressed: about 11 ns a record. Compressed
+    /// batches are not opened.
     case uncompressed
-    /// The framing of every record, decompressing where needed, as Kafka does; costs what decompressing costs.
+    /// The framing of every record, decompressing where needed, as Kafka does; costs what decompressing
+    /// costs.
     case all
 }
 
@@ -28,8 +30,8 @@ public struct CleanupPolicy: OptionSet, Sendable {
     public static let compact = CleanupPolicy(rawValue: 2)
 }
 
-/// The settings of one log: Kafka's topic settings under their names, with dmq's defaults. Times in milliseconds, -1
-/// means without limit where the comment says so. May be exchanged while the log is open.
+/// The settings of one log: Kafka's topic settings under their names, with dmq's defaults. Times in
+/// milliseconds, -1 means without limit where the comment says so. May be exchanged while the log is open.
 public struct LogConfiguration: Sendable, Equatable {
     /// `segment.bytes`: a segment is rolled before it would pass this.
     public var segmentByteCount = 1 << 30
@@ -71,16 +73,18 @@ public struct LogConfiguration: Sendable, Equatable {
     public var durability = AckDurability.synced
     /// `dmq.record.validation`. A compacted log always looks at all records: each needs a key.
     public var recordValidation = RecordValidation.uncompressed
-    /// `dmq.segment.preallocate`: blocks are allocated ahead of the writes. Appends then meet a full disk before
-    /// they have an offset, and neither write nor sync has to allocate.
+    /// `dmq.segment.preallocate`: blocks are allocated ahead of the writes. Appends then meet a full disk
+    /// before they have an offset, and neither write nor sync has to allocate.
     public var preallocatesSegments = true
 
     public init() {}
 
-    /// How old the first record of an active segment gets. Compaction cannot touch the active segment, so that one with
-    /// a record that has to be compacted must not stay active.
+    /// How old the first record of an active segment gets. Compaction cannot touch the active segment, so
+    /// that one with a record that has to be compacted must not stay active.
     var effectiveSegmentMilliseconds: Int64 {
-        guard cleanupPolicy.contains(.compact), maximumCompactionLagMilliseconds > 0 else { return segmentMilliseconds }
+        guard cleanupPolicy.contains(.compact), maximumCompactionLagMilliseconds > 0 else {
+            return segmentMilliseconds
+        }
         return min(segmentMilliseconds, maximumCompactionLagMilliseconds)
     }
 }

@@ -3,9 +3,9 @@ public import SystemIO
 
 /// One entry of `log.dirs`: a disk's worth of logs, which fails as a whole.
 ///
-/// The first failed write or sync takes it offline, once, with the reason: after a failed sync nobody knows what is on
-/// the disk, so going on would acknowledge what may be lost. A full disk is no failure: appends are refused until
-/// there is room.
+/// The first failed write or sync takes it offline, once, with the reason: after a failed sync nobody knows
+/// what is on the disk, so going on would acknowledge what may be lost. A full disk is no failure: appends
+/// are refused until there is room.
 public final class LogDirectory: @unchecked Sendable {
     // @unchecked: mutable state is behind `state`, a lock.
     public let path: String
@@ -37,7 +37,8 @@ public final class LogDirectory: @unchecked Sendable {
         self.logger = logger
         self.reserveByteCount = reserveByteCount
         self.onFailure = onFailure
-        recycledFiles = RecycledFiles(directoryPath: path, fileSystem: fileSystem, limitByteCount: recycleByteCount)
+        recycledFiles = RecycledFiles(
+            directoryPath: path, fileSystem: fileSystem, limitByteCount: recycleByteCount)
     }
 
     /// The failure that took the directory offline, nil while it is online.
@@ -78,8 +79,8 @@ public final class LogDirectory: @unchecked Sendable {
         return .directoryOffline(path: path, reason: "\(error)")
     }
 
-    /// What a failed write, sync or change of names means: a full disk refuses appends, anything else is final. Also
-    /// final is a sync for which there was no room: nobody knows then what is on the disk.
+    /// What a failed write, sync or change of names means: a full disk refuses appends, anything else is
+    /// final. Also final is a sync for which there was no room: nobody knows then what is on the disk.
     func writeFailed(_ error: IOError) -> LogError {
         let isSync = error.operation == .sync || error.operation == .syncDirectory
         guard error.errno.meansNoSpace, !isSync else { return fail(error) }
@@ -106,11 +107,12 @@ public final class LogDirectory: @unchecked Sendable {
         }
     }
 
-    /// Looks at the volume's room: refuses appends below the reserve, accepts them again above it. Called by the
-    /// maintenance of `LogManager`, about once a second.
+    /// Looks at the volume's room: refuses appends below the reserve, accepts them again above it. Called by
+    /// the maintenance of `LogManager`, about once a second.
     public func refreshSpace() {
         guard failure == nil, let space = try? fileSystem.space(at: path) else { return }
-        // Without a reserve a little room is still asked for, so that one freed block does not flap the state.
+        // Without a reserve a little room is still asked for, so that one freed block does not flap the
+        // state.
         let needed = isFull ? max(reserveByteCount, Self.reopenByteCount) : reserveByteCount
         let lacksRoom = space.available < needed
         let changed = state.withLock { state in
@@ -120,7 +122,8 @@ public final class LogDirectory: @unchecked Sendable {
         guard changed else { return }
         if lacksRoom { recycledFiles.removeAll() }
         logger.log(
-            lacksRoom ? .warn : .info, lacksRoom ? "log directory full, appends refused" : "log directory has room again",
+            lacksRoom ? .warn : .info,
+            lacksRoom ? "log directory full, appends refused" : "log directory has room again",
             [
                 LogField("path", path), LogField("availableBytes", space.available),
                 LogField("reserveBytes", reserveByteCount),

@@ -2,14 +2,15 @@ internal import Base
 public import RecordFormat
 public import SystemIO
 
-/// Why an operation on a log was refused or failed. Each case carries the values that show it; the broker maps each
-/// case to one Kafka error code.
+/// Why an operation on a log was refused or failed. Each case carries the values that show it; the broker
+/// maps each case to one Kafka error code.
 public enum LogError: Error, Sendable {
     /// The disk refused. For a write or a sync the log directory is offline from then on.
     case io(IOError)
     /// An earlier failure took the whole log directory offline (KAFKA_STORAGE_ERROR).
     case directoryOffline(path: String, reason: String)
-    /// No room, or less than the reserve: appends are refused until there is room again, reads and deletes work.
+    /// No room, or less than the reserve: appends are refused until there is room again, reads and deletes
+    /// work.
     case noSpace(path: String)
     /// A read, truncation or deletion at an offset that the log does not hold (OFFSET_OUT_OF_RANGE).
     case offsetOutOfRange(requested: Offset, start: Offset, end: Offset)
@@ -65,9 +66,12 @@ extension LogError: CustomStringConvertible {
         case .batchTooLarge(let byteCount, let limit):
             return "a record batch of \(byteCount) bytes is above max.message.bytes = \(limit)"
         case .appendTooLarge(let byteCount, let segmentByteCount):
-            return "an append of \(byteCount) bytes does not fit a segment of segment.bytes = \(segmentByteCount)"
+            return
+                "an append of \(byteCount) bytes does not fit a segment of "
+                + "segment.bytes = \(segmentByteCount)"
         case .emptyAppend: return "an append without a record batch"
-        case .moreThanOneBatch(let count): return "\(count) record batches in one append, a client may send one"
+        case .moreThanOneBatch(let count):
+            return "\(count) record batches in one append, a client may send one"
         case .timestampOutOfRange(let timestamp, let now, let earliest, let latest):
             return "record timestamp \(timestamp) is outside of \(earliest) ... \(latest) (now \(now)), see "
                 + "message.timestamp.before.max.ms and message.timestamp.after.max.ms"

@@ -10,7 +10,8 @@ public enum AppendRoad: String, Sendable, CaseIterable {
     case queued
 }
 
-/// What the logs of one thread share: the append queue, the clock, scratch memory, and who has something to flush.
+/// What the logs of one thread share: the append queue, the clock, scratch memory, and who has something to
+/// flush.
 ///
 /// A lane and all its logs are used by one thread at a time. The usual turn of a lane: take requests and call
 /// `PartitionLog.append…` for each, then `flush` once, then `poll` when there is nothing else to do.
@@ -61,7 +62,8 @@ public final class LogLane {
         if queue.pendingCount > 0 { queue.submit() }
     }
 
-    /// Delivers completions, waiting up to `waitNanoseconds` for the first when some are due (nil: without limit).
+    /// Delivers completions, waiting up to `waitNanoseconds` for the first when some are due (nil: without
+    /// limit).
     /// - Returns: the number of completions delivered.
     @discardableResult
     public func poll(waitNanoseconds: UInt64?) -> Int {

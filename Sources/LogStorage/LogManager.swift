@@ -4,7 +4,8 @@ internal import SystemIO
 
 /// The logs of one lane: makes, finds and deletes them, and does what has to be done from time to time.
 ///
-/// Owned by the lane; the directories and their checkpoints are shared with the other lanes through `LogStore`.
+/// Owned by the lane; the directories and their checkpoints are shared with the other lanes through
+/// `LogStore`.
 public final class LogManager: RecoveryPointKeeper {
     public let store: LogStore
     public let lane: LogLane
@@ -43,7 +44,8 @@ public final class LogManager: RecoveryPointKeeper {
         return log
     }
 
-    /// Makes a log for a partition that has none, in the working directory with the fewest logs of this lane, durably.
+    /// Makes a log for a partition that has none, in the working directory with the fewest logs of this lane,
+    /// durably.
     public func create(
         _ partition: TopicPartition, topicID: TopicID? = nil, settings: LogConfiguration
     ) throws(LogError) -> PartitionLog {
@@ -83,9 +85,11 @@ public final class LogManager: RecoveryPointKeeper {
         store.opened(log.directory)?.checkpoints
     }
 
-    /// Deletes a partition's log: at once for everybody, its files after `file.delete.delay.ms`. Durable on return.
+    /// Deletes a partition's log: at once for everybody, its files after `file.delete.delay.ms`. Durable on
+    /// return.
     ///
-    /// - Parameter id: 128 random bits, which keep the directory's name apart from others that wait to be removed.
+    /// - Parameter id: 128 random bits, which keep the directory's name apart from others that wait to be
+    ///   removed.
     public func delete(_ partition: TopicPartition, id: (UInt64, UInt64)) throws(LogError) {
         guard let log = logs.removeValue(forKey: partition) else { return }
         let delay = UInt64(max(0, log.configuration.fileDeleteDelayMilliseconds))
@@ -107,8 +111,8 @@ public final class LogManager: RecoveryPointKeeper {
 
     // MARK: From time to time
 
-    /// Writes down what a restart need not look at again: `log.flush.offset.checkpoint.interval.ms`. Logs of a directory
-    /// that failed are left out.
+    /// Writes down what a restart need not look at again: `log.flush.offset.checkpoint.interval.ms`. Logs of
+    /// a directory that failed are left out.
     public func checkpoint() throws(LogError) {
         var points: [(PartitionLog, RecoveryPoint)] = []
         for log in logs.values where log.directory.failure == nil {
@@ -130,8 +134,8 @@ public final class LogManager: RecoveryPointKeeper {
         }
     }
 
-    /// Retention, removal of what was deleted, producers that fell silent: `log.retention.check.interval.ms`. A log that
-    /// fails says so and the others are looked after all the same.
+    /// Retention, removal of what was deleted, producers that fell silent: `log.retention.check.interval.ms`.
+    /// A log that fails says so and the others are looked after all the same.
     /// - Returns: the number of segments that retention deleted.
     @discardableResult
     public func maintain() -> Int {
@@ -152,7 +156,8 @@ public final class LogManager: RecoveryPointKeeper {
         return deleted
     }
 
-    /// The lane's part of compaction: about once a second, and when `cleaner` calls `hasOutcome` for the lane.
+    /// The lane's part of compaction: about once a second, and when `cleaner` calls `hasOutcome` for the
+    /// lane.
     ///
     /// - Parameter lane: names this lane among those that share the cleaner.
     public func compact(with cleaner: LogCleaner, lane: Int) {

@@ -43,7 +43,8 @@ struct RecoveredLog {
     var checkpointedRecoveryPoint = Offset.zero
 }
 
-/// A log that was recovered and waits for its lane. Handed from the thread that recovered it to that of the lane.
+/// A log that was recovered and waits for its lane. Handed from the thread that recovered it to that of the
+/// lane.
 public struct RecoveredPartition: @unchecked Sendable {
     // @unchecked: whoever makes it lets go of it, and only one takes it up.
     public let opening: LogOpening
@@ -86,7 +87,8 @@ extension PartitionLog {
     }
 }
 
-/// Brings the files of one log into a state that the log can go on from. Any thread; one log is recovered by one.
+/// Brings the files of one log into a state that the log can go on from. Any thread; one log is recovered by
+/// one.
 struct LogRecovery {
     private let opening: LogOpening
     private let place: LogPlace
@@ -142,7 +144,8 @@ struct LogRecovery {
         log.logEndOffset = baseOffset
     }
 
-    /// Records below the log start were deleted on request, and a crash took the log's tail: begin where the log starts.
+    /// Records below the log start were deleted on request, and a crash took the log's tail: begin where the
+    /// log starts.
     private mutating func startAboveEnd() throws {
         logger.log(
             .warn, "log ends below its start, begun anew",
@@ -250,8 +253,8 @@ struct LogRecovery {
         return base < recoveryPoint ? .across : .above
     }
 
-    /// Only whether they are there: a look into each index of a thousand segments would cost more than it tells, and a
-    /// damaged one is noticed, and made anew, when it is first used.
+    /// Only whether they are there: a look into each index of a thousand segments would cost more than it
+    /// tells, and a damaged one is noticed, and made anew, when it is first used.
     private func indexState(of segment: LogSegment) throws(IOError) -> SegmentRecovery.IndexState {
         for kind in [LogFileKind.offsetIndex, .timeIndex] {
             guard try fileSystem.attributes(of: place.filePath(kind, segment.baseOffset)) != nil else {

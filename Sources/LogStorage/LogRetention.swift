@@ -18,7 +18,8 @@ enum LogRetention {
     ///   - activeByteCount: bytes in the active segment, which counts but is never let go here.
     /// - Returns: how many of the first segments to delete.
     static func deletableCount(
-        _ segments: [Segment], activeByteCount: Int64, logStartOffset: Offset, highWatermark: Offset, now: Timestamp,
+        _ segments: [Segment], activeByteCount: Int64, logStartOffset: Offset, highWatermark: Offset,
+        now: Timestamp,
         configuration: LogConfiguration
     ) -> Int {
         var total = segments.reduce(activeByteCount) { $0 + $1.byteCount }
@@ -46,10 +47,12 @@ enum LogRetention {
 }
 
 extension PartitionLog {
-    /// Deletes the segments that retention by time or size lets go, and those below the log start offset. Their files
-    /// are renamed now and removed by `removeDeletedFiles` after `file.delete.delay.ms`; readers go on.
+    /// Deletes the segments that retention by time or size lets go, and those below the log start offset.
+    /// Their files are renamed now and removed by `removeDeletedFiles` after `file.delete.delay.ms`; readers
+    /// go on.
     ///
-    /// When every record of the active segment has expired by time it is rolled first, so that it can go as well.
+    /// When every record of the active segment has expired by time it is rolled first, so that it can go as
+    /// well.
     /// - Returns: the number of segments deleted.
     @discardableResult
     public func deleteOldSegments() throws(LogError) -> Int {
@@ -64,7 +67,8 @@ extension PartitionLog {
                 known.append(
                     LogRetention.Segment(
                         baseOffset: segment.baseOffset, endOffset: segments[index + 1].baseOffset,
-                        byteCount: segment.byteCount, newestMilliseconds: try newestMilliseconds(of: segment)))
+                        byteCount: segment.byteCount, newestMilliseconds: try newestMilliseconds(of: segment))
+                )
             }
             let count = LogRetention.deletableCount(
                 known, activeByteCount: segments.active.byteCount, logStartOffset: logStartOffset,
@@ -126,7 +130,8 @@ extension PartitionLog {
         deletedFiles.add(
             DeletedFiles.Entry(
                 segment: segment, lastOffset: lastOffset,
-                dueMilliseconds: lane.monotonicMilliseconds + UInt64(max(0, configuration.fileDeleteDelayMilliseconds))))
+                dueMilliseconds: lane.monotonicMilliseconds
+                    + UInt64(max(0, configuration.fileDeleteDelayMilliseconds))))
     }
 
     /// Removes, or puts into the pool for reuse, the files of deleted segments whose delay is over.

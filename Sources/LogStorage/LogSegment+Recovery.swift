@@ -48,16 +48,17 @@ extension LogSegment {
         return try file()
     }
 
-    /// Keeps what the indexes say of the batches below the recovery point, which was synced before that was written
-    /// down, and drops the rest: a crash may have left anything there.
+    /// Keeps what the indexes say of the batches below the recovery point, which was synced before that was
+    /// written down, and drops the rest: a crash may have left anything there.
     ///
-    /// - Returns: the batch from which on the log is to be read, as the indexes name it; nil when they do not fit the log,
-    ///   and nothing has been changed.
-    func keepIndexes(below recoveryPoint: Offset, _ configuration: LogConfiguration) throws -> OffsetPosition? {
+    /// - Returns: the batch from which on the log is to be read, as the indexes name it; nil when they do not
+    ///   fit the log, and nothing has been changed.
+    func keepIndexes(below recoveryPoint: Offset, _ configuration: LogConfiguration) throws -> OffsetPosition?
+    {
         releaseFiles()
         isSealed = false
-        // Opened as they are, with whatever a crash left behind the entries that count, and never made anew: what they
-        // say of the log below the recovery point is nowhere else.
+        // Opened as they are, with whatever a crash left behind the entries that count, and never made anew:
+        // what they say of the log below the recovery point is nowhere else.
         let offsets = try OffsetIndex.openForAppend(
             at: place.filePath(.offsetIndex, baseOffset), baseOffset: baseOffset,
             maximumByteCount: configuration.segmentIndexByteCount, place.fileSystem)
@@ -65,7 +66,9 @@ extension LogSegment {
             at: place.filePath(.timeIndex, baseOffset), baseOffset: baseOffset,
             maximumByteCount: configuration.segmentIndexByteCount, place.fileSystem)
         let offsetCount = soundPrefix(of: offsets, below: recoveryPoint)
-        guard let start = try scanStart(offsetCount == 0 ? nil : offsets.entry(offsetCount - 1)) else { return nil }
+        guard let start = try scanStart(offsetCount == 0 ? nil : offsets.entry(offsetCount - 1)) else {
+            return nil
+        }
         offsets.keepFirst(offsetCount)
         times.keepFirst(soundPrefix(of: times, below: min(recoveryPoint, start.offset)))
         openedOffsetIndex = offsets
@@ -86,7 +89,8 @@ extension LogSegment {
         try transactionIndex.forEach { entry in
             // A marker comes behind what it ends: zeros, allocated ahead, are no entry.
             isSound =
-                isSound && entry.firstOffset < entry.lastOffset && entry.lastOffset > last && entry.lastOffset < limit
+                isSound && entry.firstOffset < entry.lastOffset && entry.lastOffset > last
+                && entry.lastOffset < limit
             guard isSound else { return }
             last = entry.lastOffset
             count += 1
@@ -94,7 +98,8 @@ extension LogSegment {
         return count
     }
 
-    /// The batch at an index entry; the segment's beginning when there is no entry, nil when the entry is wrong.
+    /// The batch at an index entry; the segment's beginning when there is no entry, nil when the entry is
+    /// wrong.
     private func scanStart(_ entry: OffsetPosition?) throws(IOError) -> OffsetPosition? {
         guard let entry else { return OffsetPosition(offset: baseOffset, position: 0) }
         let buffer = IOBuffer(byteCount: RecordBatchHeader.byteCount)
@@ -124,15 +129,17 @@ extension LogSegment {
         var last = TimestampOffset(timestamp: Timestamp(Int64.min), offset: baseOffset - 1)
         while count < index.entryCount {
             let entry = index.entry(count)
-            guard entry.timestamp > last.timestamp, entry.offset > last.offset, entry.offset < limit else { break }
+            guard entry.timestamp > last.timestamp, entry.offset > last.offset, entry.offset < limit else {
+                break
+            }
             last = entry
             count += 1
         }
         return count
     }
 
-    /// The offset after the last batch of a segment that was closed in order: from the last index entry on, headers are
-    /// read.
+    /// The offset after the last batch of a segment that was closed in order: from the last index entry on,
+    /// headers are read.
     func endOffsetByIndex(buffer: IOBuffer) throws(LogError) -> Offset {
         let from = try offsetIndex().lastEntry?.position ?? 0
         let file: any File
@@ -161,7 +168,8 @@ extension LogSegment {
 
     func readableByteCount(_ byteCount: Int64) -> Int64 { min(damage?.position ?? byteCount, byteCount) }
 
-    /// Lets entries be added again that recovery finds missing, also to a sealed segment's index; to be sealed after.
+    /// Lets entries be added again that recovery finds missing, also to a sealed segment's index; to be
+    /// sealed after.
     func reopenTransactionIndex() {
         openedTransactionIndex = TransactionIndex.openForAppend(
             at: place.filePath(.transactionIndex, baseOffset), baseOffset: baseOffset, place.fileSystem)

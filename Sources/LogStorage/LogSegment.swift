@@ -4,8 +4,8 @@ internal import SystemIO
 
 /// One stretch of a log: a file of record batches with its sparse indexes.
 ///
-/// Files and indexes of a sealed segment are opened when first used, so that a log of a thousand segments opens without
-/// touching them. A slice keeps the file alive past the segment.
+/// Files and indexes of a sealed segment are opened when first used, so that a log of a thousand segments
+/// opens without touching them. A slice keeps the file alive past the segment.
 final class LogSegment {
     let baseOffset: Offset
     let place: LogPlace
@@ -50,7 +50,8 @@ final class LogSegment {
         self.jitterMilliseconds = jitterMilliseconds
     }
 
-    /// Creates the files of a new active segment, over a recycled file where one fits. The directory is not synced.
+    /// Creates the files of a new active segment, over a recycled file where one fits. The directory is not
+    /// synced.
     static func create(
         baseOffset: Offset, place: LogPlace, configuration: LogConfiguration, now: Timestamp, jitter: Int64
     ) throws(IOError) -> LogSegment {
@@ -106,7 +107,8 @@ final class LogSegment {
         return index
     }
 
-    /// Opens the indexes of a sealed segment; where they are missing or damaged they are made anew from the batches.
+    /// Opens the indexes of a sealed segment; where they are missing or damaged they are made anew from the
+    /// batches.
     private func openSealedIndexes() throws(LogError) {
         do throws(IOError) {
             let offsets = try OffsetIndex.openSealed(
@@ -156,9 +158,9 @@ final class LogSegment {
 
     /// Empty indexes, to be filled by `noteBatch`.
     ///
-    /// - Parameter isProvisional: the offset index stays under another name until `publishIndexes`. A crash before that
-    ///   leaves a segment without an offset index, whose indexes are then made anew once more; never one with half an
-    ///   index, which could not be told from a whole one.
+    /// - Parameter isProvisional: the offset index stays under another name until `publishIndexes`. A crash
+    ///   before that leaves a segment without an offset index, whose indexes are then made anew once more;
+    ///   never one with half an index, which could not be told from a whole one.
     func createIndexes(_ configuration: LogConfiguration, isProvisional: Bool = false) throws(IOError) {
         openedOffsetIndex = nil
         openedTimeIndex = nil
@@ -168,7 +170,8 @@ final class LogSegment {
         }
         hasProvisionalIndex = isProvisional
         openedOffsetIndex = try OffsetIndex.create(
-            at: isProvisional ? provisionalIndexPath : place.filePath(.offsetIndex, baseOffset), baseOffset: baseOffset,
+            at: isProvisional ? provisionalIndexPath : place.filePath(.offsetIndex, baseOffset),
+            baseOffset: baseOffset,
             maximumByteCount: configuration.segmentIndexByteCount, place.fileSystem)
         openedTimeIndex = try TimeIndex.create(
             at: place.filePath(.timeIndex, baseOffset), baseOffset: baseOffset,
@@ -182,8 +185,8 @@ final class LogSegment {
         place.filePath(.offsetIndex, baseOffset) + LogLayout.temporarySuffix
     }
 
-    /// Makes the indexes durable and gives a provisional offset index its name; the directory is left to be synced by
-    /// the caller.
+    /// Makes the indexes durable and gives a provisional offset index its name; the directory is left to be
+    /// synced by the caller.
     func publishIndexes() throws(IOError) {
         if !isSealed {
             try transactionIndex.sync()
@@ -197,8 +200,8 @@ final class LogSegment {
 
     // MARK: Appending
 
-    /// Makes room for `byteCount` more bytes, in steps that grow with the file, so that neither the write nor the sync
-    /// has to allocate and a full disk shows before anything has an offset.
+    /// Makes room for `byteCount` more bytes, in steps that grow with the file, so that neither the write nor
+    /// the sync has to allocate and a full disk shows before anything has an offset.
     func reserve(_ byteCount: Int, configuration: LogConfiguration) throws(IOError) {
         let needed = self.byteCount + Int64(byteCount)
         guard needed > allocatedByteCount, configuration.preallocatesSegments,
@@ -228,8 +231,8 @@ final class LogSegment {
     /// Allocating costs less than 1 % of writing at this size.
     static let largestAllocation: Int64 = 16 << 20
 
-    /// Accounts for a batch that goes to the end of the segment: sizes, timestamps, and an index entry when the last
-    /// one is far enough. As in Kafka the entry names the batch's last offset and its first byte.
+    /// Accounts for a batch that goes to the end of the segment: sizes, timestamps, and an index entry when
+    /// the last one is far enough. As in Kafka the entry names the batch's last offset and its first byte.
     func noteBatch(_ header: RecordBatchHeader, indexInterval: Int) {
         if firstTimestamp == nil { firstTimestamp = header.maxTimestamp }
         if header.maxTimestamp > (knownLargestTimestamp?.timestamp ?? .none) {
@@ -259,7 +262,8 @@ final class LogSegment {
         return age(at: timestamp, now: now) > configuration.effectiveSegmentMilliseconds - jitterMilliseconds
     }
 
-    /// Milliseconds from the first record to `timestamp`, or from creation to `now` when records carry no time.
+    /// Milliseconds from the first record to `timestamp`, or from creation to `now` when records carry no
+    /// time.
     private func age(at timestamp: Timestamp, now: Timestamp) -> Int64 {
         if let firstTimestamp, firstTimestamp.rawValue >= 0, timestamp.rawValue >= 0 {
             return timestamp.rawValue - firstTimestamp.rawValue
@@ -277,8 +281,8 @@ final class LogSegment {
 
     // MARK: Sealing, truncating, closing
 
-    /// Ends appending: the last time index entry, the indexes trimmed and synced, what was allocated ahead given back.
-    /// The log file itself is left to be synced by the caller.
+    /// Ends appending: the last time index entry, the indexes trimmed and synced, what was allocated ahead
+    /// given back. The log file itself is left to be synced by the caller.
     func seal() throws(IOError) {
         guard !isSealed else { return }
         try trim()
@@ -304,8 +308,8 @@ final class LogSegment {
         allocatedByteCount = byteCount
     }
 
-    /// Cuts the segment at `position`, where the batch with `offset` (or a later one) begins. The segment is active
-    /// afterwards, its file synced by the caller.
+    /// Cuts the segment at `position`, where the batch with `offset` (or a later one) begins. The segment is
+    /// active afterwards, its file synced by the caller.
     func truncate(to offset: Offset, position: Int64, configuration: LogConfiguration) throws {
         if isSealed { try openForAppend(configuration: configuration) }
         openedOffsetIndex?.truncate(removingFrom: offset)

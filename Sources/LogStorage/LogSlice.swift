@@ -1,8 +1,8 @@
 public import RecordFormat
 public import SystemIO
 
-/// Whole record batches as they lie in one segment file: what a fetch answers with. Keeps the file readable, also when
-/// the segment is deleted meanwhile.
+/// Whole record batches as they lie in one segment file: what a fetch answers with. Keeps the file readable,
+/// also when the segment is deleted meanwhile.
 public struct LogSlice: Sendable {
     public let file: any File
     /// First byte in the file.

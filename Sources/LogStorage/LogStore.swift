@@ -38,14 +38,18 @@ public enum LogStoreError: Error, Sendable, CustomStringConvertible {
         case .noDirectory: "log.dirs names no directory"
         case .duplicateDirectory(let path): "log.dirs names \(path) twice"
         case .locked(let path, let reason):
-            "log directory \(path) is in use by another process (\(reason)); stop it or choose another directory"
+            "log directory \(path) is in use by another process (\(reason)); stop it or "
+                + "choose another directory"
         case .wrongNode(let path, let found, let expected):
-            "log directory \(path) belongs to node \(found), this is node \(expected); set node.id = \(found) or "
+            "log directory \(path) belongs to node \(found), this is node \(expected); "
+                + "set node.id = \(found) or "
                 + "choose another directory"
         case .wrongCluster(let path, let found, let expected):
-            "log directory \(path) belongs to cluster \(found), this node to cluster \(expected); choose another directory"
+            "log directory \(path) belongs to cluster \(found), this node to cluster "
+                + "\(expected); choose another directory"
         case .duplicateDirectoryID(let one, let other):
-            "log directories \(one) and \(other) have the same directory.id: one is a copy of the other; remove one"
+            "log directories \(one) and \(other) have the same directory.id: "
+                + "one is a copy of the other; remove one"
         case .allOffline(let reason): "no log directory can be used: \(reason)"
         case .malformed(let error): "\(error)"
         }
@@ -88,8 +92,9 @@ public final class LogStore: Sendable {
     private let configuration: LogStoreConfiguration
     private let timeSource: any TimeSource
 
-    /// Locks the directories, creating them where they are missing, checks whose they are and reads their checkpoints.
-    /// A directory whose disk fails is left out, with the reason in the log, as long as another one works.
+    /// Locks the directories, creating them where they are missing, checks whose they are and reads their
+    /// checkpoints. A directory whose disk fails is left out, with the reason in the log, as long as another
+    /// one works.
     ///
     /// - Parameter newID: makes IDs for a new directory or cluster.
     public init(
@@ -249,8 +254,8 @@ public final class LogStore: Sendable {
         }
     }
 
-    /// Writes the checkpoints and, in each directory that works, the mark that everything was closed in order. The logs
-    /// must be closed.
+    /// Writes the checkpoints and, in each directory that works, the mark that everything was closed in
+    /// order. The logs must be closed.
     public func markCleanShutdown() {
         for opened in directories where opened.mayBeMarkedClean {
             do {

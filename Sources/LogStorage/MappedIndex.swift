@@ -186,8 +186,8 @@ struct MappedIndex {
         }
     }
 
-    /// Forgets the entries from `count` on. Their bytes become zeros, which with the next sync are durable: recovery
-    /// must not find entries of offsets that were given anew since.
+    /// Forgets the entries from `count` on. Their bytes become zeros, which with the next sync are durable:
+    /// recovery must not find entries of offsets that were given anew since.
     mutating func keepFirst(_ count: Int) {
         invariant(file != nil, "truncation of the sealed index \(path); open it for appending")
         guard count < entryCount, let region else { return }

@@ -23,12 +23,13 @@ private struct AppendSummary {
 }
 
 extension PartitionLog {
-    /// Appends record batches as the partition's leader: checks them, gives them offsets and the leader epoch in place,
-    /// and queues them. See `LogLane.flush` for what happens next.
+    /// Appends record batches as the partition's leader: checks them, gives them offsets and the leader epoch
+    /// in place, and queues them. See `LogLane.flush` for what happens next.
     ///
     /// - Parameters:
-    ///   - batches: one whole batch from a client; one or more from a coordinator. Retained, and not to be touched,
-    ///     until `writtenEndOffset` has passed them. Their offsets, leader epoch and, with LogAppendTime, time are set.
+    ///   - batches: one whole batch from a client; one or more from a coordinator. Retained, and not to be
+    ///     touched, until `writtenEndOffset` has passed them. Their offsets, leader epoch and, with
+    ///     LogAppendTime, time are set.
     ///   - durably: ask for a sync, shared with all other appends that wait.
     /// - Throws: what is wrong with the batches; nothing has been appended then.
     public func appendAsLeader(
@@ -240,8 +241,9 @@ extension PartitionLog {
         for byteCount: Int, lastOffset: Offset, timestamp: Timestamp, now: Timestamp
     ) throws(LogError) {
         // A roll that a full disk interrupted has sealed the segment already.
-        if segments.active.isSealed || segments.active.mustRoll(
-            before: byteCount, lastOffset: lastOffset, timestamp: timestamp, now: now, configuration)
+        if segments.active.isSealed
+            || segments.active.mustRoll(
+                before: byteCount, lastOffset: lastOffset, timestamp: timestamp, now: now, configuration)
         {
             try roll(now: now)
         }

@@ -5,12 +5,13 @@ internal import SystemIO
 extension PartitionLog {
     /// Finds the batches from `offset` on, without touching their bytes.
     ///
-    /// The slice begins with the batch that holds `offset` (or, where compaction left a gap, the next one) and ends at a
-    /// batch boundary, within one segment. It holds at most `maximumByteCount` bytes, but always at least one batch,
-    /// so that a reader makes progress.
+    /// The slice begins with the batch that holds `offset` (or, where compaction left a gap, the next one)
+    /// and ends at a batch boundary, within one segment. It holds at most `maximumByteCount` bytes, but
+    /// always at least one batch, so that a reader makes progress.
     ///
     /// - Parameter limit: how far the reader may see.
-    /// - Throws: `offsetOutOfRange` below the log start or above the log end; `corrupt` where the log is damaged.
+    /// - Throws: `offsetOutOfRange` below the log start or above the log end; `corrupt` where the log is
+    ///   damaged.
     public func read(
         from offset: Offset, maximumByteCount: Int, limit: ReadLimit
     ) throws(LogError) -> LogReadResult {
@@ -59,8 +60,11 @@ extension PartitionLog {
         if upperBound >= writtenEndOffset || (!isActive && segments[index + 1].baseOffset <= upperBound) {
             return writtenEnd
         }
-        // A high watermark or stable offset inside the segment: the batch that holds it begins where we must end.
-        guard let bound = try locate(upperBound, in: segment, endPosition: writtenEnd) else { return writtenEnd }
+        // A high watermark or stable offset inside the segment: the batch that holds it begins where we must
+        // end.
+        guard let bound = try locate(upperBound, in: segment, endPosition: writtenEnd) else {
+            return writtenEnd
+        }
         return bound.position
     }
 
@@ -71,10 +75,14 @@ extension PartitionLog {
         let header: RecordBatchHeader?
     }
 
-    /// The first batch of the segment whose last offset is at least `offset`; nil when all before `endPosition` end
-    /// earlier.
-    func locate(_ offset: Offset, in segment: LogSegment, endPosition: Int64) throws(LogError) -> LocatedBatch? {
-        if let position = readPositions.position(of: offset, inSegment: segment.baseOffset), position < endPosition {
+    /// The first batch of the segment whose last offset is at least `offset`; nil when all before
+    /// `endPosition` end earlier.
+    func locate(_ offset: Offset, in segment: LogSegment, endPosition: Int64) throws(LogError)
+        -> LocatedBatch?
+    {
+        if let position = readPositions.position(of: offset, inSegment: segment.baseOffset),
+            position < endPosition
+        {
             return LocatedBatch(position: position, baseOffset: offset, header: nil)
         }
         do {
@@ -102,7 +110,8 @@ extension PartitionLog {
     ) throws(LogError) -> LogSlice {
         let segment = segments[index]
         let (position, nextOffset) = try boundary(
-            inSegment: index, from: start, notAbove: start.position + Int64(max(maximumByteCount, 0)), end: end)
+            inSegment: index, from: start, notAbove: start.position + Int64(max(maximumByteCount, 0)),
+            end: end)
         readPositions.note(
             nextOffset, position: position, inSegment: segment.baseOffset, after: start.baseOffset)
         let file: any File
@@ -118,11 +127,15 @@ extension PartitionLog {
     ) throws(LogError) -> (position: Int64, nextOffset: Offset) {
         let segment = segments[index]
         do {
-            // All there is: where it ends is known without a look, if it is the end of a segment or of the log.
+            // All there is: where it ends is known without a look, if it is the end of a segment or of the
+            // log.
             if target >= end, let nextOffset = offsetAfter(end, inSegment: index) { return (end, nextOffset) }
-            // The batch at the entry may already pass the target; then the slice ends where that batch begins.
+            // The batch at the entry may already pass the target; then the slice ends where that batch
+            // begins.
             var from = start.position
-            if let entry = try segment.offsetIndex().floor(position: min(target, end - 1)), entry.position > from {
+            if let entry = try segment.offsetIndex().floor(position: min(target, end - 1)),
+                entry.position > from
+            {
                 from = entry.position
             }
             var scanner = BatchScanner(file: try segment.file(), from: from, to: end, buffer: lane.scanBuffer)
@@ -174,15 +187,19 @@ extension PartitionLog {
 
     // MARK: Offsets by time
 
-    /// The first offset whose record has a timestamp of at least `timestamp`, with that timestamp; nil when there is none
-    /// below `limit`.
-    public func offset(forTimestamp timestamp: Timestamp, limit: ReadLimit) throws(LogError) -> TimestampOffset? {
+    /// The first offset whose record has a timestamp of at least `timestamp`, with that timestamp; nil when
+    /// there is none below `limit`.
+    public func offset(forTimestamp timestamp: Timestamp, limit: ReadLimit) throws(LogError)
+        -> TimestampOffset?
+    {
         try checkUsable()
         let upperBound = upperBound(limit)
         do {
             for segment in segments.all where segment.byteCount > 0 {
                 guard segment.baseOffset < upperBound else { break }
-                guard let largest = try segment.largestTimestamp(), largest.timestamp >= timestamp else { continue }
+                guard let largest = try segment.largestTimestamp(), largest.timestamp >= timestamp else {
+                    continue
+                }
                 if let found = try search(segment, for: timestamp), found.offset < upperBound { return found }
             }
             return nil
@@ -200,8 +217,10 @@ extension PartitionLog {
     }
 
     private func search(_ segment: LogSegment, for timestamp: Timestamp) throws -> TimestampOffset? {
-        // The entry's batch is the first to reach its timestamp, so everything before it lies below the target.
-        let from = try segment.timeIndex().floor(timestamp: Timestamp(timestamp.rawValue - 1))?.offset
+        // The entry's batch is the first to reach its timestamp, so everything before it lies below the
+        // target.
+        let from =
+            try segment.timeIndex().floor(timestamp: Timestamp(timestamp.rawValue - 1))?.offset
             ?? segment.baseOffset
         let position = try segment.offsetIndex().floor(offset: from)?.position ?? 0
         let end = segment === segments.active ? commit.pendingPosition : segment.readableByteCount
@@ -219,14 +238,17 @@ extension PartitionLog {
         }
     }
 
-    /// The largest timestamp in the log and the first offset that has it (ListOffsets' max-timestamp, KIP-734).
+    /// The largest timestamp in the log and the first offset that has it (ListOffsets' max-timestamp,
+    /// KIP-734).
     public func offsetOfMaximumTimestamp() throws(LogError) -> TimestampOffset? {
         try checkUsable()
         do {
             var best: (segment: LogSegment, largest: TimestampOffset)?
             for segment in segments.all {
                 guard let largest = try segment.largestTimestamp() else { continue }
-                if best.map({ largest.timestamp > $0.largest.timestamp }) ?? true { best = (segment, largest) }
+                if best.map({ largest.timestamp > $0.largest.timestamp }) ?? true {
+                    best = (segment, largest)
+                }
             }
             guard let best else { return nil }
             // An index entry names the batch's last offset; the record itself may be an earlier one.
@@ -237,7 +259,9 @@ extension PartitionLog {
     }
 
     /// Reads one whole batch into memory of its own.
-    func loadBatch(_ header: RecordBatchHeader, at position: Int64, of file: any File) throws(LogError) -> IOBuffer {
+    func loadBatch(_ header: RecordBatchHeader, at position: Int64, of file: any File) throws(LogError)
+        -> IOBuffer
+    {
         let buffer = IOBuffer(byteCount: header.byteCount)
         do {
             let byteCount = try file.read(into: buffer, 0..<header.byteCount, at: position)
@@ -260,9 +284,11 @@ extension PartitionLog {
         of batch: IOBuffer, _ header: RecordBatchHeader, atOrAfter timestamp: Timestamp
     ) throws -> TimestampOffset? {
         if header.attributes.timestampType == .logAppendTime {
-            return TimestampOffset(timestamp: header.maxTimestamp, offset: max(header.baseOffset, logStartOffset))
+            return TimestampOffset(
+                timestamp: header.maxTimestamp, offset: max(header.baseOffset, logStartOffset))
         }
-        var cursor = try RecordCursor(batch.bytes, header: header, decompressor: lane.scanContext.decompressor)
+        var cursor = try RecordCursor(
+            batch.bytes, header: header, decompressor: lane.scanContext.decompressor)
         while let record = try cursor.next() {
             if record.timestamp >= timestamp, record.offset >= logStartOffset {
                 return TimestampOffset(timestamp: record.timestamp, offset: record.offset)

@@ -11,8 +11,8 @@ public struct RecoveryPoint: Sendable, Equatable {
 extension PartitionLog {
     // MARK: Producer state
 
-    /// Writes what is known of producers at `offset`, the log's end. A torn snapshot is noticed and rebuilt from the
-    /// log, so it is only synced where a checkpoint will rely on it.
+    /// Writes what is known of producers at `offset`, the log's end. A torn snapshot is noticed and rebuilt
+    /// from the log, so it is only synced where a checkpoint will rely on it.
     func writeProducerSnapshot(at offset: Offset, sync: Bool) throws(IOError) {
         guard snapshotOffset != offset else { return }
         let bytes = ProducerSnapshotFile.encode(producers)
@@ -58,15 +58,16 @@ extension PartitionLog {
 
     // MARK: Leader epochs
 
-    /// From `offset` (by default the log's end) on, batches belong to `epoch`; kept in the checkpoint when it is news.
+    /// From `offset` (by default the log's end) on, batches belong to `epoch`; kept in the checkpoint when it
+    /// is news.
     public func assignLeaderEpoch(_ epoch: LeaderEpoch, startOffset: Offset? = nil) throws(LogError) {
         try checkUsable()
         guard leaderEpochs.assign(epoch, startOffset ?? logEndOffset) else { return }
         try writeLeaderEpochs()
     }
 
-    /// The largest epoch at most `epoch` in this log, and the offset after its last record (KIP-101, KIP-279); nil
-    /// when the log does not know.
+    /// The largest epoch at most `epoch` in this log, and the offset after its last record (KIP-101,
+    /// KIP-279); nil when the log does not know.
     public func endOffset(forLeaderEpoch epoch: LeaderEpoch) -> (epoch: LeaderEpoch, endOffset: Offset)? {
         let (known, endOffset) = leaderEpochs.endOffset(for: epoch, logEndOffset: logEndOffset)
         return known == .none ? nil : (known, max(endOffset, logStartOffset))
@@ -74,8 +75,9 @@ extension PartitionLog {
 
     // MARK: Checkpoints
 
-    /// Makes everything beside the log durable that a restart will rely on below the recovery point, and returns what
-    /// may be checkpointed. Does not wait for appends: the recovery point is what has been synced so far.
+    /// Makes everything beside the log durable that a restart will rely on below the recovery point, and
+    /// returns what may be checkpointed. Does not wait for appends: the recovery point is what has been
+    /// synced so far.
     public func prepareCheckpoint() throws(LogError) -> RecoveryPoint {
         try checkChangeable()
         let point = commit.recoveryPoint
@@ -91,8 +93,8 @@ extension PartitionLog {
         return RecoveryPoint(recoveryPoint: point, logStartOffset: logStartOffset)
     }
 
-    /// Ends the use of the log: everything appended is made durable, files are trimmed and closed. A log closed in this
-    /// way opens without recovery.
+    /// Ends the use of the log: everything appended is made durable, files are trimmed and closed. A log
+    /// closed in this way opens without recovery.
     public func close() throws(LogError) -> RecoveryPoint {
         cancelCleaning()
         try syncNow()

@@ -3,7 +3,8 @@ public import RecordFormat
 internal import SystemIO
 
 extension PartitionLog {
-    /// Removes everything from `offset` on, durably: what a follower does when its leader's log parted from its own.
+    /// Removes everything from `offset` on, durably: what a follower does when its leader's log parted from
+    /// its own.
     ///
     /// A batch that holds `offset` is removed whole, so the log may end earlier.
     /// - Returns: the new log end offset.
@@ -132,7 +133,8 @@ extension PartitionLog {
         producers.removeAll(endOffset: offset)
     }
 
-    /// Removes a segment's files at once: suffix truncation, whose offsets will be given again, must not leave them.
+    /// Removes a segment's files at once: suffix truncation, whose offsets will be given again, must not
+    /// leave them.
     private func removeFiles(of segment: LogSegment) throws(IOError) {
         segment.releaseFiles()
         for kind in [LogFileKind.log, .offsetIndex, .timeIndex, .transactionIndex, .producerSnapshot] {
@@ -140,8 +142,8 @@ extension PartitionLog {
         }
     }
 
-    /// Moves the log start forward: records before `offset` are gone for readers at once, their segments' files when
-    /// `deleteOldSegments` finds them. Durable with the next checkpoint of log start offsets.
+    /// Moves the log start forward: records before `offset` are gone for readers at once, their segments'
+    /// files when `deleteOldSegments` finds them. Durable with the next checkpoint of log start offsets.
     public func advanceLogStart(to offset: Offset) throws(LogError) {
         try checkUsable()
         guard offset <= highWatermark else {

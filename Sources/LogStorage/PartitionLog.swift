@@ -22,11 +22,12 @@ public protocol RecoveryPointKeeper: AnyObject {
 ///
 ///     logStartOffset <= recovery point (syncedEndOffset) <= writtenEndOffset <= logEndOffset
 ///
-/// and the high watermark, which the owner moves, somewhere between start and end. An append is *queued* when the
-/// call returns, *written* (readers see it) after the lane's `flush`, *synced* when the observer has been told so.
+/// and the high watermark, which the owner moves, somewhere between start and end. An append is *queued* when
+/// the call returns, *written* (readers see it) after the lane's `flush`, *synced* when the observer has been
+/// told so.
 ///
-/// Reads, truncations and deletions may come between an append and its completion; a slice stays readable whatever
-/// happens to the log.
+/// Reads, truncations and deletions may come between an append and its completion; a slice stays readable
+/// whatever happens to the log.
 public final class PartitionLog {
     public let partition: TopicPartition
     public internal(set) var configuration: LogConfiguration
@@ -56,8 +57,8 @@ public final class PartitionLog {
     /// Where the last reads ended: sequential readers go on there without a search.
     var readPositions = ReadPositions()
 
-    /// What the recovery point checkpoint on disk says at least. Compaction stays below it: recovery takes a gap above
-    /// it for a tail that was lost.
+    /// What the recovery point checkpoint on disk says at least. Compaction stays below it: recovery takes a
+    /// gap above it for a tail that was lost.
     public internal(set) var checkpointedRecoveryPoint: Offset
     /// How far the log is compacted, and the round that is at it.
     var cleaning = CleaningState()
@@ -130,11 +131,13 @@ public final class PartitionLog {
     /// The checkpoints with `point` for this log are durable.
     public func noteCheckpointed(_ point: RecoveryPoint) throws(LogError) {
         checkpointedRecoveryPoint = point.recoveryPoint
-        // Not before: after a crash the log starts where the checkpoint says, and has to know its epochs from there.
+        // Not before: after a crash the log starts where the checkpoint says, and has to know its epochs from
+        // there.
         if leaderEpochs.truncateFromStart(point.logStartOffset) { try writeLeaderEpochs() }
     }
 
-    /// For what changes the log: as `checkUsable`, and a truncation that a full disk interrupted is finished first.
+    /// For what changes the log: as `checkUsable`, and a truncation that a full disk interrupted is finished
+    /// first.
     func checkChangeable() throws(LogError) {
         try checkUsable()
         guard let cutTarget else { return }
@@ -154,8 +157,8 @@ public final class PartitionLog {
     /// Writes, or sends on its way, what has been appended since the last flush. The lane calls it.
     func flush() { commit.flush() }
 
-    /// Asks for everything appended so far to be synced; the observer hears of it. Nothing happens before the lane's
-    /// next `flush`.
+    /// Asks for everything appended so far to be synced; the observer hears of it. Nothing happens before the
+    /// lane's next `flush`.
     public func requestSync() { commit.requestSync() }
 
     /// Waits until everything appended so far is on stable storage.
@@ -226,7 +229,8 @@ struct ReadPositions {
         var position: Int64 = 0
     }
 
-    /// The position of the batch that begins at exactly `offset` in the segment, if a read has just ended there.
+    /// The position of the batch that begins at exactly `offset` in the segment, if a read has just ended
+    /// there.
     func position(of offset: Offset, inSegment baseOffset: Offset) -> Int64? {
         for index in entries.indices
         where entries[index].offset == offset && entries[index].segmentBaseOffset == baseOffset {
@@ -235,8 +239,8 @@ struct ReadPositions {
         return nil
     }
 
-    /// Remembers that a batch with base offset at least `offset` begins at `position`; replaces the entry of the reader
-    /// that came from `previous`, else the oldest.
+    /// Remembers that a batch with base offset at least `offset` begins at `position`; replaces the entry of
+    /// the reader that came from `previous`, else the oldest.
     mutating func note(
         _ offset: Offset, position: Int64, inSegment baseOffset: Offset, after previous: Offset
     ) {

@@ -84,7 +84,8 @@ struct ProducerStateBuilder {
         }
     }
 
-    /// More than a snapshot of the largest number of producers takes, so that a damaged size allocates nothing.
+    /// More than a snapshot of the largest number of producers takes, so that a damaged size allocates
+    /// nothing.
     static let maximumSnapshotByteCount: Int64 = 256 << 20
 
     private func replay(

@@ -1,20 +1,22 @@
 internal import RecordFormat
 
-// Recovery, written as three tables that the code runs. A test walks every combination of facts and shows that exactly
-// one row answers it.
+// Recovery, written as three tables that the code runs. A test walks every combination of facts and shows
+// that exactly one row answers it.
 //
 // What a crash can leave, and why the rows are safe:
 //
-// - An append reaches the log file, its index entries reach the mapped index files, and the producer snapshot is written,
-//   in any order, whole or torn by sectors, or not at all: everything at or above the recovery point is suspect and
-//   looked at again, everything below was synced before the recovery point was written down.
-// - Blocks are allocated ahead of the log's end (zeros), and a new segment may be a recycled file (old batches, all with
-//   offsets below the segment's base offset): both end the log, neither is damage.
-// - Compaction writes `.cleaned` files, makes them durable, renames them to `.swap`, removes what they replace and renames
-//   them to their final names. A `.cleaned` file is unfinished work. A `.swap` log is finished and takes the place of its
-//   sources; those that are left are still right, only not compacted, and are removed when the swap covers them.
-// - Deletion renames files to `.deleted` (the log file first) before it removes them; a segment whose log file is gone is
-//   deleted, whatever else is left of it.
+// - An append reaches the log file, its index entries reach the mapped index files, and the producer snapshot
+//   is written, in any order, whole or torn by sectors, or not at all: everything at or above the recovery
+//   point is suspect and looked at again, everything below was synced before the recovery point was written
+//   down.
+// - Blocks are allocated ahead of the log's end (zeros), and a new segment may be a recycled file (old
+//   batches, all with offsets below the segment's base offset): both end the log, neither is damage.
+// - Compaction writes `.cleaned` files, makes them durable, renames them to `.swap`, removes what they
+//   replace and renames them to their final names. A `.cleaned` file is unfinished work. A `.swap` log is
+//   finished and takes the place of its sources; those that are left are still right, only not compacted, and
+//   are removed when the swap covers them.
+// - Deletion renames files to `.deleted` (the log file first) before it removes them; a segment whose log
+//   file is gone is deleted, whatever else is left of it.
 
 /// What is done with a file found in a partition's directory.
 enum FileAction: Equatable, Sendable {
@@ -42,7 +44,9 @@ enum FileRecovery {
 
     static let table: [Row] = [
         Row(name: "deleted: the removal is finished", applies: { $0.suffix == .deleted }, action: .remove),
-        Row(name: "cleaned: a compaction that did not finish", applies: { $0.suffix == .cleaned }, action: .remove),
+        Row(
+            name: "cleaned: a compaction that did not finish", applies: { $0.suffix == .cleaned },
+            action: .remove),
         Row(
             name: "swap with its log: a compaction that finished",
             applies: { $0.suffix == .swap && ($0.hasLog || $0.kind == .log) }, action: .completeSwap),
@@ -51,7 +55,8 @@ enum FileRecovery {
             applies: { $0.suffix == .swap && !$0.hasLog && $0.kind != .log }, action: .remove),
         Row(
             name: "a log, or a snapshot (which belongs to an offset, not to a segment)",
-            applies: { $0.suffix == nil && ($0.kind == .log || $0.kind == .producerSnapshot) }, action: .keep),
+            applies: { $0.suffix == nil && ($0.kind == .log || $0.kind == .producerSnapshot) },
+            action: .keep),
         Row(
             name: "an index with its log", applies: { $0.suffix == nil && $0.kind.isIndex && $0.hasLog },
             action: .keep),
@@ -116,14 +121,16 @@ enum SegmentRecovery {
             applies: { $0.indexes == .sane && $0.wasShutDownCleanly }, action: .trust),
         Row(
             name: "crash, but below the recovery point: synced with its indexes",
-            applies: { $0.indexes == .sane && !$0.wasShutDownCleanly && $0.extent == .below }, action: .trust),
+            applies: { $0.indexes == .sane && !$0.wasShutDownCleanly && $0.extent == .below },
+            action: .trust),
         Row(
             name: "crash, recovery point inside: the part behind it is suspect",
             applies: { $0.indexes == .sane && !$0.wasShutDownCleanly && $0.extent == .across },
             action: .scanFromRecoveryPoint),
         Row(
             name: "crash, above the recovery point: all of it is suspect",
-            applies: { $0.indexes == .sane && !$0.wasShutDownCleanly && $0.extent == .above }, action: .rebuild),
+            applies: { $0.indexes == .sane && !$0.wasShutDownCleanly && $0.extent == .above },
+            action: .rebuild),
     ]
 
     static func action(for facts: Facts) -> SegmentAction? { table.first { $0.applies(facts) }?.action }
@@ -157,8 +164,8 @@ enum TailRecovery {
         case last
         /// The next segment goes on with exactly the offset that is due.
         case complete
-        /// The next segment begins later, and this one was compacted, which leaves gaps. Compaction only touches what
-        /// lies below the recovery point on disk, so this is a log that Kafka wrote.
+        /// The next segment begins later, and this one was compacted, which leaves gaps. Compaction only
+        /// touches what lies below the recovery point on disk, so this is a log that Kafka wrote.
         case compacted
         /// The next segment begins later, though nothing here was ever removed: the tail is missing.
         case short
@@ -179,17 +186,21 @@ enum TailRecovery {
 
     static let table: [Row] = [
         Row(
-            name: "up to the next segment: what follows in the file was allocated ahead and not yet given back",
+            name:
+                "up to the next segment: what follows in the file was allocated ahead and not yet given back",
             applies: { $0.reach == .complete }, action: .accept),
         Row(
-            name: "end of the last segment", applies: { $0.reach == .last && $0.end == .endOfFile && !$0.isBelowRecoveryPoint },
+            name: "end of the last segment",
+            applies: { $0.reach == .last && $0.end == .endOfFile && !$0.isBelowRecoveryPoint },
             action: .accept),
         Row(
             name: "end of a compacted segment", applies: { $0.reach == .compacted && $0.end == .endOfFile },
             action: .accept),
         Row(
-            name: "a hole behind the recovery point: later segments reached the disk before the end of this one",
-            applies: { $0.reach == .short && $0.end == .endOfFile && !$0.isBelowRecoveryPoint }, action: .cut),
+            name:
+                "a hole behind the recovery point: later segments reached the disk first",
+            applies: { $0.reach == .short && $0.end == .endOfFile && !$0.isBelowRecoveryPoint },
+            action: .cut),
         Row(
             name: "end of the file where synced batches must be: they are lost, and that is said",
             applies: {
@@ -197,7 +208,8 @@ enum TailRecovery {
             }, action: .reportDamage),
         Row(
             name: "behind the recovery point: a torn or unwritten tail",
-            applies: { $0.reach != .complete && $0.end != .endOfFile && !$0.isBelowRecoveryPoint }, action: .cut),
+            applies: { $0.reach != .complete && $0.end != .endOfFile && !$0.isBelowRecoveryPoint },
+            action: .cut),
         Row(
             name: "below the recovery point: synced bytes are damaged, never dropped",
             applies: { $0.reach != .complete && $0.end != .endOfFile && $0.isBelowRecoveryPoint },

@@ -4,17 +4,20 @@ internal import SystemIO
 
 /// Files of deleted segments, kept to become the files of new ones.
 ///
-/// Their blocks are allocated and written and their pages often still cached, which halves the cost of a sync and
-/// doubles the rate of appends. Their old bytes are still in them, and must never be taken for records: a file is
-/// only given to a segment whose base offset is above every offset that the file ever held. Behind the end of the
-/// new records an old batch then shows an offset that is too small, which recovery and every reader refuse.
+/// Their blocks are allocated and written and their pages often still cached, which halves the cost of a sync
+/// and doubles the rate of appends. Their old bytes are still in them, and must never be taken for records: a
+/// file is only given to a segment whose base offset is above every offset that the file ever held. Behind
+/// the end of the new records an old batch then shows an offset that is too small, which recovery and every
+/// reader refuse.
 ///
-/// One thing could get past that: a power cut that keeps the sector with the first bytes of a new batch's header, its base
-/// offset among them, and loses the sector behind it, where an old batch of the same size goes on. The base offset is
-/// not covered by the checksum, so the mixture would look sound. It takes a sector boundary within the bytes before
-/// those that the checksum covers; the old batches that lie so are made unsound before a file is given away.
+/// One thing could get past that: a power cut that keeps the sector with the first bytes of a new batch's
+/// header, its base offset among them, and loses the sector behind it, where an old batch of the same size
+/// goes on. The base offset is not covered by the checksum, so the mixture would look sound. It takes a
+/// sector boundary within the bytes before those that the checksum covers; the old batches that lie so are
+/// made unsound before a file is given away.
 ///
-/// Files wait in the log directory itself under `recycled-<number>`, and what a crash leaves of them is removed at start.
+/// Files wait in the log directory itself under `recycled-<number>`, and what a crash leaves of them is
+/// removed at start.
 public final class RecycledFiles: @unchecked Sendable {
     // @unchecked: mutable state is behind `state`, a lock.
     struct Entry: Sendable {
@@ -45,7 +48,8 @@ public final class RecycledFiles: @unchecked Sendable {
     /// Bytes held for reuse.
     public var byteCount: Int64 { state.withLock { $0.byteCount } }
 
-    /// Takes over the file at `path`, by renaming it, when there is room in the pool. Nobody may still read it.
+    /// Takes over the file at `path`, by renaming it, when there is room in the pool. Nobody may still read
+    /// it.
     /// - Returns: false when the pool is full; the file is then where it was.
     func accept(_ path: String, lastOffset: Offset) -> Bool {
         guard limitByteCount > 0, let byteCount = try? fileSystem.attributes(of: path)?.byteCount else {
@@ -74,8 +78,8 @@ public final class RecycledFiles: @unchecked Sendable {
     /// The smallest unit that a disk writes whole.
     private static let sectorByteCount: Int64 = 512
 
-    /// Makes the batches unsound whose header has a sector boundary before the bytes that the checksum covers, durably:
-    /// magic and checksum, which lie behind the boundary or on it, become zero.
+    /// Makes the batches unsound whose header has a sector boundary before the bytes that the checksum
+    /// covers, durably: magic and checksum, which lie behind the boundary or on it, become zero.
     private func disarm(_ path: String, byteCount: Int64) throws {
         let file = try fileSystem.open(path, .readWrite)
         let buffer = IOBuffer(byteCount: ScanContext.bufferByteCount)
@@ -92,8 +96,8 @@ public final class RecycledFiles: @unchecked Sendable {
         try file.sync(.data)
     }
 
-    /// Gives a file to the segment at `path` with base offset `baseOffset`, if one fits: not larger than a segment may
-    /// be, and never the home of an offset from `baseOffset` on.
+    /// Gives a file to the segment at `path` with base offset `baseOffset`, if one fits: not larger than a
+    /// segment may be, and never the home of an offset from `baseOffset` on.
     /// - Returns: true when the file now stands at `path`, full of old bytes.
     func give(to path: String, baseOffset: Offset, segmentByteCount: Int) -> Bool {
         let entry: Entry? = state.withLock { state in

@@ -2,8 +2,8 @@ public import Base
 internal import RecordFormat
 internal import SystemIO
 
-/// What reading through a log needs: a clock, and memory for batch headers that is used over and over. One thread at a
-/// time; whoever uses the memory is done with it before calling anything else.
+/// What reading through a log needs: a clock, and memory for batch headers that is used over and over. One
+/// thread at a time; whoever uses the memory is done with it before calling anything else.
 public final class ScanContext {
     let timeSource: any TimeSource
     let buffer = IOBuffer(byteCount: ScanContext.bufferByteCount)

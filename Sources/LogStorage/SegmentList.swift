@@ -1,8 +1,8 @@
 internal import Base
 internal import RecordFormat
 
-/// The segments of a log in the order of their base offsets; never empty once the log is open. The last is the active
-/// one.
+/// The segments of a log in the order of their base offsets; never empty once the log is open. The last is
+/// the active one.
 struct SegmentList {
     private(set) var all: [LogSegment] = []
 
@@ -14,7 +14,8 @@ struct SegmentList {
         return last
     }
 
-    /// The index of the segment that would hold `offset`: the last with a base offset at most it. Nil before the first.
+    /// The index of the segment that would hold `offset`: the last with a base offset at most it. Nil before
+    /// the first.
     func floorIndex(_ offset: Offset) -> Int? {
         var low = 0
         var high = all.count

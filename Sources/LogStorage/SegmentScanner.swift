@@ -3,8 +3,8 @@ internal import SystemIO
 
 /// Reads a segment from a position on, checking every batch whole: lengths, checksum, rising offsets.
 ///
-/// Reads in large pieces, for recovery; memory stays at one piece, also for a length field that lies, because no
-/// more is read than the file has.
+/// Reads in large pieces, for recovery; memory stays at one piece, also for a length field that lies, because
+/// no more is read than the file has.
 struct SegmentScanner {
     private let file: any File
     private let buffer: IOBuffer
@@ -13,8 +13,8 @@ struct SegmentScanner {
     private(set) var position: Int64
     /// The smallest base offset that may come next.
     private(set) var expectedOffset: Offset
-    /// Index entries hold offsets relative to the segment's base in 32 bits; a base offset is not covered by the
-    /// checksum, so a damaged one shows only here.
+    /// Index entries hold offsets relative to the segment's base in 32 bits; a base offset is not covered by
+    /// the checksum, so a damaged one shows only here.
     private let largestOffset: Offset
     private var windowStart: Int64
     private var windowByteCount = 0
@@ -22,7 +22,8 @@ struct SegmentScanner {
     static let windowByteCount = 1 << 20
 
     init(
-        file: any File, from position: Int64, segmentBaseOffset: Offset, expectedOffset: Offset, buffer: IOBuffer
+        file: any File, from position: Int64, segmentBaseOffset: Offset, expectedOffset: Offset,
+        buffer: IOBuffer
     ) throws(IOError) {
         self.file = file
         largestOffset = segmentBaseOffset + Int64(Int32.max)
@@ -50,7 +51,8 @@ struct SegmentScanner {
         }
         // An old batch first: it is whole and sound, and what its other fields say does not matter.
         if header.baseOffset < expectedOffset {
-            return .end(.oldBatch, reason: "offset \(header.baseOffset) where \(expectedOffset) or later is due")
+            return .end(
+                .oldBatch, reason: "offset \(header.baseOffset) where \(expectedOffset) or later is due")
         }
         guard Int64(header.byteCount) <= left else {
             return .end(.invalid, reason: "a batch of \(header.byteCount) bytes, of which \(left) are there")
@@ -70,7 +72,10 @@ struct SegmentScanner {
 
     private var window: RawSpan {
         @_lifetime(borrow self)
-        get { unsafe _overrideLifetime(buffer.bytes(Int(position - windowStart)..<windowByteCount), borrowing: self) }
+        get {
+            unsafe _overrideLifetime(
+                buffer.bytes(Int(position - windowStart)..<windowByteCount), borrowing: self)
+        }
     }
 
     /// Makes sure that the window holds `byteCount` bytes from `position` on.
@@ -111,7 +116,8 @@ struct SegmentScanner {
 
     private func hexadecimal(_ value: UInt32) -> String { "0x" + String(value, radix: 16) }
 
-    /// Whether only zeros follow, as far as a header reaches: a torn batch that begins with zeros is no more than that.
+    /// Whether only zeros follow, as far as a header reaches: a torn batch that begins with zeros is no more
+    /// than that.
     private mutating func endsInZeros() throws(IOError) -> Bool {
         let end = min(windowByteCount, Int(position - windowStart) + RecordBatchHeader.byteCount)
         let bytes = buffer.bytes(Int(position - windowStart)..<end)

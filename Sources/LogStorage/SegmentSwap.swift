@@ -1,18 +1,18 @@
 internal import RecordFormat
 internal import SystemIO
 
-/// Putting a compacted segment in the place of its sources, so that a crash at any point leaves either them or it.
+/// Putting a compacted segment in the place of its sources, so that a crash at any point leaves either them
+/// or it.
 ///
 /// The steps, each durable before the next:
 ///
-/// 1. `.cleaned` files are written and synced, log and indexes.
-/// 2. The indexes are renamed to `.swap`.
-/// 3. The log is renamed to `.log.swap`: from here on the swap is decided, recovery completes it.
-/// 4. The files of the other sources are removed, and the new indexes get their names, over those of the first source.
-/// 5. The log gets its name, over the first source.
+/// 1. `.cleaned` files are written and synced, log and indexes. 2. The indexes are renamed to `.swap`. 3. The
+/// log is renamed to `.log.swap`: from here on the swap is decided, recovery completes it. 4. The files of
+/// the other sources are removed, and the new indexes get their names, over those of the first source. 5. The
+/// log gets its name, over the first source.
 ///
-/// A compacted segment has all its indexes, also an empty transaction index: in step 4 one that is not there as `.swap`
-/// has got its name before a crash.
+/// A compacted segment has all its indexes, also an empty transaction index: in step 4 one that is not there
+/// as `.swap` has got its name before a crash.
 enum SegmentSwap {
     /// Steps 2 and 3.
     static func decide(_ baseOffset: Offset, in place: LogPlace) throws(IOError) {
@@ -23,7 +23,8 @@ enum SegmentSwap {
         }
         try place.fileSystem.syncDirectory(place.path)
         try place.fileSystem.rename(
-            place.filePath(.log, baseOffset, suffix: .cleaned), to: place.filePath(.log, baseOffset, suffix: .swap))
+            place.filePath(.log, baseOffset, suffix: .cleaned),
+            to: place.filePath(.log, baseOffset, suffix: .swap))
         try place.fileSystem.syncDirectory(place.path)
     }
 
@@ -48,7 +49,9 @@ enum SegmentSwap {
     }
 
     /// Removes the producer snapshots below `offset`, which no recovery can start from any more.
-    static func removeSnapshots(below offset: Offset, keeping newest: Offset?, in place: LogPlace) throws(IOError) {
+    static func removeSnapshots(below offset: Offset, keeping newest: Offset?, in place: LogPlace)
+        throws(IOError)
+    {
         for entry in try place.fileSystem.contents(ofDirectory: place.path) {
             guard let name = LogLayout.parse(fileName: entry.name), name.kind == .producerSnapshot,
                 name.baseOffset < offset, name.baseOffset != newest
@@ -62,7 +65,7 @@ enum SegmentSwap {
     static func removeIfPresent(_ path: String, _ fileSystem: any FileSystem) throws(IOError) {
         do {
             try fileSystem.remove(path)
-        } catch where error.errno == .noSuchFile {
+        } catch  where error.errno == .noSuchFile {
             return
         }
     }

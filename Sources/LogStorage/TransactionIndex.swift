@@ -166,6 +166,7 @@ public final class TransactionIndex {
         return result
     }
 
+    /// Number of entries.
     public func entryCount() throws(IOError) -> Int {
         try load()
         switch state {
@@ -175,6 +176,7 @@ public final class TransactionIndex {
         }
     }
 
+    /// The entry with the largest last offset; nil when there is none.
     public func lastEntry() throws(IOError) -> AbortedTransaction? {
         let count = try entryCount()
         return count == 0 ? nil : entry(count - 1)

@@ -64,8 +64,8 @@ struct Figure {
     /// Nil where the baseline has no such figure.
     let baselineMedian: Double?
     let baselineBest: Double?
-    /// The median of the ratios of each run of ours to the run of the baseline just before it, so that what slows the
-    /// machine for a while slows both.
+    /// The median of the ratios of each run of ours to the run of the baseline just before it, so that what
+    /// slows the machine for a while slows both.
     let ratio: Double?
 
     /// - Returns: nil where the samples say nothing about the metric.

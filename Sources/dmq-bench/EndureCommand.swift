@@ -3,9 +3,9 @@ import LogStorage
 import RecordFormat
 import SystemIO
 
-/// `dmq-bench storage endure` and `check`: numbered records, appended until somebody pulls the plug, and a look
-/// afterwards whether any of those that had been reported as synced is missing. For disks and machines whose word about
-/// a sync is in doubt, and for the tests of the storage engine on real disks.
+/// `dmq-bench storage endure` and `check`: numbered records, appended until somebody pulls the plug, and a
+/// look afterwards whether any of those that had been reported as synced is missing. For disks and machines
+/// whose word about a sync is in doubt, and for the tests of the storage engine on real disks.
 struct EndureCommand {
     private let options: StorageOptions
     private static let partition = TopicPartition(topic: "endure", partition: 0)
@@ -40,14 +40,16 @@ struct EndureCommand {
             road: options.road)
         let manager = LogManager(store: store, lane: lane)
         let settings = settings
-        for recovered in store.recoverLogs(settings: { _ in settings }, run: { jobs in jobs.forEach { $0() } }) {
+        for recovered in store.recoverLogs(
+            settings: { _ in settings }, run: { jobs in jobs.forEach { $0() } })
+        {
             try manager.adopt(recovered)
         }
         return (store, manager)
     }
 
-    /// Appends numbered records, `--total-bytes` of them, and prints `synced N` each time that more of them, N in all, are on stable
-    /// storage.
+    /// Appends numbered records, `--total-bytes` of them, and prints `synced N` each time that more of them,
+    /// N in all, are on stable storage.
     func endure() throws {
         let (store, manager) = try openStore()
         let log = try manager[Self.partition] ?? manager.create(Self.partition, settings: settings)

@@ -32,7 +32,8 @@ struct ProducerTraffic {
 
     private static let recordOverhead = 10
 
-    /// Words of a small vocabulary and some noise, so that codecs find about as much to do as in logs and events.
+    /// Words of a small vocabulary and some noise, so that codecs find about as much to do as in logs and
+    /// events.
     private static func value(byteCount: Int, _ generator: inout SeededGenerator) -> [UInt8] {
         let words = [
             "offset", "partition", "\"user\":", "payment", "2026-01-01T00:00:00Z", "accepted", "null", "true",

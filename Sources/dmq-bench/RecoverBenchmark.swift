@@ -4,7 +4,8 @@ import LogStorage
 import RecordFormat
 import SystemIO
 
-/// Opens a log as after a crash that left no checkpoint: every batch is read and checked, and the indexes are made anew.
+/// Opens a log as after a crash that left no checkpoint: every batch is read and checked, and the indexes are
+/// made anew.
 final class RecoverBenchmark: Benchmark {
     private let options: StorageOptions
     private let prepared: PreparedLog

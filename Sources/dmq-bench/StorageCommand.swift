@@ -19,7 +19,8 @@ enum StorageCommand {
                         name: "open", summary: "Opens a log of many segments after a clean shutdown."),
                     CommandDescription(
                         name: "endure",
-                        summary: "Appends numbered records, to be killed meanwhile, saying how many are synced."),
+                        summary:
+                            "Appends numbered records, to be killed meanwhile, saying how many are synced."),
                     CommandDescription(
                         name: "check", summary: "Looks whether what endure reported is in --directory."),
                     CommandDescription(
@@ -34,7 +35,8 @@ enum StorageCommand {
             CommandExample("dmq-bench storage all --json", "all figures, one JSON object a line"),
         ],
         notes: [
-            "Runs of the C baseline and of dmq take turns; \"dmq/C\" is the median of the ratios of neighbouring runs.",
+            "Runs of the C baseline and of dmq take turns; "
+                + "\"dmq/C\" is the median of the ratios of neighbouring runs.",
             "Exit status: 0 measured, 1 something failed, 2 used wrongly.",
         ])
 
@@ -79,7 +81,7 @@ enum StorageCommand {
         CommandOption(
             "touch-bytes", .byteCount, default: "8GiB",
             summary:
-                "memory to touch first, half of what is free at most: fresh pages of a virtual machine are slow"
+                "memory to touch first, half of what is free at most: fresh pages are slow"
         ),
         CommandOption("json", .flag, summary: "print JSON, one benchmark a line"),
         CommandOption("smoke", .flag, summary: "small sizes, one run: shows that it works, measures nothing"),

@@ -23,7 +23,8 @@ struct EndureTests {
     /// The largest number behind `synced` in what has been printed.
     private func lastSynced(_ text: Data) -> Int {
         // Only whole lines count: a number may be cut in its middle.
-        let lines = String(decoding: text, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
+        let lines = String(decoding: text, as: UTF8.self).split(
+            separator: "\n", omittingEmptySubsequences: false)
         return lines.dropLast().compactMap { $0.split(separator: " ").last.flatMap { Int($0) } }.max() ?? 0
     }
 

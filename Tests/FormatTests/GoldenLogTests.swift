@@ -1,15 +1,18 @@
 import Base
 import Foundation
-@testable import LogStorage
 import RecordFormat
 import SystemIO
 import Testing
 
-/// The logs of a real Kafka, opened by the storage engine: as they are, after a clean stop and as after a crash.
+@testable import LogStorage
+
+/// The logs of a real Kafka, opened by the storage engine: as they are, after a clean stop and as after a
+/// crash.
 @Suite("Logs that Kafka 3.9 wrote")
 struct GoldenLogTests {
     static let topics = [
-        "golden-none", "golden-gzip", "golden-snappy", "golden-lz4", "golden-zstd", "golden-idempotent", "golden-txn",
+        "golden-none", "golden-gzip", "golden-snappy", "golden-lz4", "golden-zstd", "golden-idempotent",
+        "golden-txn",
         "golden-compacted", "golden-logappendtime",
     ]
 
@@ -39,7 +42,8 @@ struct GoldenLogTests {
                     to: URL(fileURLWithPath: "\(path)/.kafka_cleanshutdown"))
             }
             store = try LogStore(
-                LogStoreConfiguration(directoryPaths: [path]), fileSystem: PosixFileSystem(), timeSource: SystemClock(),
+                LogStoreConfiguration(directoryPaths: [path]), fileSystem: PosixFileSystem(),
+                timeSource: SystemClock(),
                 logger: .silent, newID: { UniqueID(high: 1, low: 1) })
             manager = LogManager(
                 store: store,
@@ -63,9 +67,12 @@ struct GoldenLogTests {
     private func row(_ record: Record, _ header: RecordBatchHeader) -> NSArray {
         func text(_ bytes: [UInt8]?) -> Any { bytes.map { Data($0).base64EncodedString() } ?? NSNull() }
         let type = header.attributes.timestampType == .logAppendTime ? 2 : 1
-        let headers = record.headers.map { [String(decoding: $0.key, as: UTF8.self), text($0.value)] as [Any] }
+        let headers = record.headers.map {
+            [String(decoding: $0.key, as: UTF8.self), text($0.value)] as [Any]
+        }
         return [
-            record.offset.rawValue, type, record.timestamp.rawValue, text(record.key), text(record.value), headers,
+            record.offset.rawValue, type, record.timestamp.rawValue, text(record.key), text(record.value),
+            headers,
         ] as NSArray
     }
 
@@ -76,7 +83,8 @@ struct GoldenLogTests {
         let decompressor = Decompressor()
         while let slice = try log.read(from: next, maximumByteCount: 5000, limit: .logEnd).slice {
             let buffer = IOBuffer(byteCount: slice.byteCount)
-            #expect(try slice.file.read(into: buffer, 0..<slice.byteCount, at: slice.position) == slice.byteCount)
+            #expect(
+                try slice.file.read(into: buffer, 0..<slice.byteCount, at: slice.position) == slice.byteCount)
             var position = 0
             while position < slice.byteCount {
                 let header = try RecordBatchHeader(parsing: buffer.bytes(position..<slice.byteCount))
@@ -84,10 +92,12 @@ struct GoldenLogTests {
                 try RecordBatch.validate(batch, header: header)
                 position += header.byteCount
                 if header.attributes.isControl { continue }
-                let isAborted = header.attributes.isTransactional && aborted.contains {
-                    $0.producerID == header.producerID && $0.firstOffset <= header.baseOffset
-                        && header.baseOffset < $0.lastOffset
-                }
+                let isAborted =
+                    header.attributes.isTransactional
+                    && aborted.contains {
+                        $0.producerID == header.producerID && $0.firstOffset <= header.baseOffset
+                            && header.baseOffset < $0.lastOffset
+                    }
                 if leavingOutAborted && isAborted { continue }
                 for record in try RecordBatch.records(of: batch, header: header, decompressor: decompressor) {
                     rows.append(row(record, header))

@@ -4,7 +4,8 @@ import RecordFormat
 import SystemIO
 import Testing
 
-/// Calls `body` with the numbers of `range`. A `for` loop over a range allocates in a debug build, this does not.
+/// Calls `body` with the numbers of `range`. A `for` loop over a range allocates in a debug build, this does
+/// not.
 private func each(_ range: Range<Int64>, _ body: (Int64) throws -> Void) rethrows {
     var number = range.lowerBound
     while number < range.upperBound {

@@ -1,8 +1,9 @@
 import Base
-@testable import LogStorage
 import RecordFormat
 import SimulationKit
 import SystemIO
+
+@testable import LogStorage
 
 /// A log on a simulated disk, with everything it needs around it.
 final class LogFixture {
@@ -22,7 +23,8 @@ final class LogFixture {
     static let path = "/data/events-0"
 
     init(
-        configuration: LogConfiguration = LogFixture.smallSegments(), seed: UInt64 = 1, road: AppendRoad = .direct,
+        configuration: LogConfiguration = LogFixture.smallSegments(), seed: UInt64 = 1,
+        road: AppendRoad = .direct,
         recycleByteCount: Int64 = 0
     ) throws {
         self.configuration = configuration
@@ -40,7 +42,8 @@ final class LogFixture {
         mountAgain()
     }
 
-    /// Segments of 4 KiB with an index entry every 256 bytes: everything that happens to large logs happens soon.
+    /// Segments of 4 KiB with an index entry every 256 bytes: everything that happens to large logs happens
+    /// soon.
     static func smallSegments() -> LogConfiguration {
         var configuration = LogConfiguration()
         configuration.segmentByteCount = 4096
@@ -55,7 +58,8 @@ final class LogFixture {
         fileSystem = disk.mount()
         directory = LogDirectory(
             path: "/data", fileSystem: fileSystem,
-            logger: Logger(component: "test", minimumLevel: .debug, sink: sink), recycleByteCount: recycleByteCount)
+            logger: Logger(component: "test", minimumLevel: .debug, sink: sink),
+            recycleByteCount: recycleByteCount)
         queue = SimulatedAppendQueue(fileSystem, seed: seed)
         lane = LogLane(queue: queue, timeSource: clock, road: road)
     }
@@ -65,7 +69,8 @@ final class LogFixture {
     ) throws -> PartitionLog {
         try PartitionLog.open(
             LogOpening(
-                partition: Self.partition, path: Self.path, configuration: configuration, recoveryPoint: recoveryPoint,
+                partition: Self.partition, path: Self.path, configuration: configuration,
+                recoveryPoint: recoveryPoint,
                 logStartOffset: logStartOffset, wasShutDownCleanly: clean), in: directory, lane: lane)
     }
 
@@ -78,7 +83,8 @@ final class LogFixture {
 
 /// The record values of a log from `offset` on, read slice by slice.
 func values(
-    of log: PartitionLog, from offset: Offset? = nil, limit: ReadLimit = .logEnd, maximumByteCount: Int = 1 << 20
+    of log: PartitionLog, from offset: Offset? = nil, limit: ReadLimit = .logEnd,
+    maximumByteCount: Int = 1 << 20
 ) throws -> [(offset: Int64, value: [UInt8])] {
     var next = offset ?? log.logStartOffset
     var found: [(offset: Int64, value: [UInt8])] = []

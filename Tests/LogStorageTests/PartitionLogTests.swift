@@ -1,13 +1,16 @@
 import Base
-@testable import LogStorage
 import RecordFormat
 import SimulationKit
 import SystemIO
 import Testing
 
+@testable import LogStorage
+
 @Suite("A partition's log")
 struct PartitionLogTests {
-    private func value(_ number: Int) -> [UInt8] { Array("value-\(number)-\(String(repeating: "x", count: number % 90))".utf8) }
+    private func value(_ number: Int) -> [UInt8] {
+        Array("value-\(number)-\(String(repeating: "x", count: number % 90))".utf8)
+    }
 
     private func fill(_ log: PartitionLog, _ fixture: LogFixture, from: Int = 0, count: Int) throws {
         for number in from..<from + count {

@@ -1,5 +1,6 @@
-@testable import LogStorage
 import Testing
+
+@testable import LogStorage
 
 @Suite("The tables of recovery")
 struct RecoveryTablesTests {
@@ -21,7 +22,8 @@ struct RecoveryTablesTests {
         for wasClean in [true, false] {
             for extent in SegmentRecovery.Extent.allCases {
                 for indexes in SegmentRecovery.IndexState.allCases {
-                    let facts = SegmentRecovery.Facts(wasShutDownCleanly: wasClean, extent: extent, indexes: indexes)
+                    let facts = SegmentRecovery.Facts(
+                        wasShutDownCleanly: wasClean, extent: extent, indexes: indexes)
                     let rows = SegmentRecovery.table.filter { $0.applies(facts) }
                     #expect(rows.count == 1, "\(facts): \(rows.map(\.name))")
                 }

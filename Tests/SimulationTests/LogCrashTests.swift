@@ -25,7 +25,9 @@ struct LogCrashTests {
     /// Seeds in parts, so that the parts run side by side.
     private static let parts: UInt64 = 8
 
-    @Test("random operation sequences, 10,000 of them in release, lose nothing that was reported synced", arguments: 0..<8)
+    @Test(
+        "random operation sequences, 10,000 of them in release, lose nothing that was reported synced",
+        arguments: 0..<8)
     func operations(part: Int) throws {
         var crashes = 0
         for seed in Seeds.range(Self.standardCount) where seed % Self.parts == UInt64(part) {

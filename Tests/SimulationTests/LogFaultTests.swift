@@ -1,8 +1,9 @@
 import Base
-@testable import LogStorage
 import SimulationKit
 import SystemIO
 import Testing
+
+@testable import LogStorage
 
 @Suite("A log on a disk that fails")
 struct LogFaultTests {
@@ -10,7 +11,9 @@ struct LogFaultTests {
 
     /// Runs the workload of a seed with a plan that is installed once the log is there.
     /// - Returns: the number of changes that the disk saw from then on.
-    private func run(_ seed: UInt64, _ plan: DiskFaultPlan, isFinal: (LogError) -> Bool) throws -> (LogSimulation, Int) {
+    private func run(_ seed: UInt64, _ plan: DiskFaultPlan, isFinal: (LogError) -> Bool) throws -> (
+        LogSimulation, Int
+    ) {
         let simulation = try LogSimulation(seed: seed)
         simulation.onlyOperates = true
         let before = simulation.disk.changeCount
@@ -25,7 +28,9 @@ struct LogFaultTests {
         try run(seed, .none, isFinal: { _ in true }).1
     }
 
-    @Test("power lost at every single write: nothing synced is lost, the rest is a valid prefix", arguments: 1...6)
+    @Test(
+        "power lost at every single write: nothing synced is lost, the rest is a valid prefix",
+        arguments: 1...6)
     func powerAtEveryWrite(seed: UInt64) throws {
         for change in 1...(try changes(of: seed)) {
             let (simulation, _) = try run(seed, .losingPower(atChange: change), isFinal: { _ in true })
@@ -35,7 +40,9 @@ struct LogFaultTests {
         }
     }
 
-    @Test("an input/output error at every single write takes the directory offline and loses nothing", arguments: 11...16)
+    @Test(
+        "an input/output error at every single write takes the directory offline and loses nothing",
+        arguments: 11...16)
     func errorAtEveryWrite(seed: UInt64) throws {
         var offline = 0
         for change in 1...(try changes(of: seed)) {
@@ -52,11 +59,14 @@ struct LogFaultTests {
         #expect(offline > 10)
     }
 
-    @Test("a full disk at every single write refuses appends, keeps reads, and goes on when there is room", arguments: 21...26)
+    @Test(
+        "a full disk at every single write refuses appends, keeps reads, and goes on when there is room",
+        arguments: 21...26)
     func fullAtEveryWrite(seed: UInt64) throws {
         for change in 1...(try changes(of: seed)) {
             let fault = DiskFault(
-                [.write, .allocate, .open, .rename, .createDirectory], changesOnly: true, trigger: .from(change),
+                [.write, .allocate, .open, .rename, .createDirectory], changesOnly: true,
+                trigger: .from(change),
                 effect: .fail(.noSpace))
             let (simulation, _) = try run(
                 seed, DiskFaultPlan([fault]),

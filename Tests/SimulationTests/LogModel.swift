@@ -75,8 +75,8 @@ struct LogModel {
         var isAborted = false
     }
 
-    /// The transactions with a record below the end, in the order of their first offsets. A marker's value says
-    /// whether it aborts.
+    /// The transactions with a record below the end, in the order of their first offsets. A marker's value
+    /// says whether it aborts.
     var transactions: [Transaction] {
         var open: [Int64: Int] = [:]
         var all: [Transaction] = []
@@ -90,7 +90,8 @@ struct LogModel {
                 all[index].offsets.append(offset)
             } else {
                 open[producer.producerID] = all.count
-                all.append(Transaction(producerID: producer.producerID, firstOffset: offset, offsets: [offset]))
+                all.append(
+                    Transaction(producerID: producer.producerID, firstOffset: offset, offsets: [offset]))
             }
         }
         return all
@@ -99,8 +100,9 @@ struct LogModel {
     static let abort: [UInt8] = [0]
     static let commit: [UInt8] = [1]
 
-    /// The first offset that read_committed readers may not see. A restart forgets, as Kafka's does, whether a transaction
-    /// whose marker is not replicated yet counts, and what lies below the log start: several answers are right then.
+    /// The first offset that read_committed readers may not see. A restart forgets, as Kafka's does, whether
+    /// a transaction whose marker is not replicated yet counts, and what lies below the log start: several
+    /// answers are right then.
     func lastStableOffset(from start: Int64) -> ClosedRange<Int64> {
         let undecided = transactions.filter { $0.markerOffset == nil }
         let visible = undecided.compactMap { $0.offsets.first { $0 >= start } }.min()

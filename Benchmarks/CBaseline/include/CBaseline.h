@@ -1,8 +1,9 @@
-// The least that the work of the storage engine needs, in C, and what measuring needs of the operating system.
+// The least that the work of the storage engine needs, in C, and what measuring needs of the operating
+// system.
 //
-// Each figure of dmq-bench is printed as a ratio to one of these, run in turn with it in the same process: the same
-// bytes, the same checksum routine, the same file system, pages of the same kind. Nothing here knows what a log is
-// beyond that: no offsets, no indexes, no errors but "it failed" (-1, with errno set).
+// Each figure of dmq-bench is printed as a ratio to one of these, run in turn with it in the same process:
+// the same bytes, the same checksum routine, the same file system, pages of the same kind. Nothing here knows
+// what a log is beyond that: no offsets, no indexes, no errors but "it failed" (-1, with errno set).
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -25,8 +26,8 @@ dmq_processor_time dmq_thread_time(void);
 /// CLOCK_MONOTONIC in nanoseconds.
 uint64_t dmq_nanoseconds(void);
 
-/// Writes into `byteCount` bytes of fresh memory and gives them back, so that the host has backed them before anything
-/// is timed: a virtual machine's first touch of a page is slow.
+/// Writes into `byteCount` bytes of fresh memory and gives them back, so that the host has backed them before
+/// anything is timed: a virtual machine's first touch of a page is slow.
 int dmq_touch_memory(size_t byteCount);
 
 /// Bytes of memory that can be had without swapping (MemAvailable).
@@ -46,8 +47,8 @@ void dmq_raise_file_limit(void);
 
 // MARK: Batches
 
-/// Copies of the batches that producers sent, each page aligned, and how they are handed out: one after the other, again
-/// and again, as from socket buffers.
+/// Copies of the batches that producers sent, each page aligned, and how they are handed out: one after the
+/// other, again and again, as from socket buffers.
 typedef struct dmq_batches dmq_batches;
 
 dmq_batches *dmq_batches_make(int capacity);
@@ -83,13 +84,14 @@ void dmq_baseline_close(int file);
 /// fdatasync.
 int dmq_baseline_sync(int file);
 
-/// For each batch: checks its CRC-32C and sets its base offset; for each group: one pwritev to the next file in turn, one
-/// fdatasync where asked.
+/// For each batch: checks its CRC-32C and sets its base offset; for each group: one pwritev to the next file
+/// in turn, one fdatasync where asked.
 ///
 /// - `written`: room for a latency a batch, from its turn to its group's end; may be null.
 /// - `synced`: room for a latency a sync, `batchCount` of them; may be null.
 int dmq_baseline_append(
-    const int *files, int fileCount, const dmq_batches *batches, const dmq_append_plan *plan, uint64_t *written,
+    const int *files, int fileCount, const dmq_batches *batches, const dmq_append_plan *plan,
+    uint64_t *written,
     uint64_t *synced, dmq_append_outcome *outcome);
 
 // MARK: Reading
@@ -116,12 +118,13 @@ void dmq_sink_stop(dmq_sink *sink);
 int dmq_send_file(int socket, int file, int64_t position, size_t byteCount);
 
 /// Sends a file whole, `sliceByteCount` at a time. Returns the bytes sent, -1 on failure.
-int64_t dmq_baseline_send(int socket, int file, size_t sliceByteCount, uint64_t *latencies, int latencyCapacity);
+int64_t dmq_baseline_send(
+    int socket, int file, size_t sliceByteCount, uint64_t *latencies, int latencyCapacity);
 
 // MARK: Recovering
 
-/// Reads a segment from its start to its end, `windowByteCount` at a time, and checks the CRC of each batch. Returns the
-/// bytes of sound batches, -1 on failure; `hash` gets what the checksums add up to.
+/// Reads a segment from its start to its end, `windowByteCount` at a time, and checks the CRC of each batch.
+/// Returns the bytes of sound batches, -1 on failure; `hash` gets what the checksums add up to.
 int64_t dmq_baseline_recover(const char *path, size_t windowByteCount, uint64_t *hash);
 
 // MARK: Looking up
@@ -132,13 +135,14 @@ typedef struct dmq_index dmq_index;
 dmq_index *dmq_index_map(const char *path);
 uint64_t dmq_index_count(const dmq_index *index);
 
-/// Floor searches for `count` offsets that a generator makes from `seed`, each below `offsetLimit`. Returns the sum of the
-/// positions found.
+/// Floor searches for `count` offsets that a generator makes from `seed`, each below `offsetLimit`. Returns
+/// the sum of the positions found.
 uint64_t dmq_index_search(const dmq_index *index, uint64_t count, uint64_t seed, uint64_t offsetLimit);
 void dmq_index_unmap(dmq_index *index);
 
 // MARK: Opening
 
-/// Lists a directory and asks for the attributes of each file, and opens and closes the last log file: what opening a log
-/// cannot do without. Returns the number of files, -1 on failure; `hash` gets the sum of their sizes.
+/// Lists a directory and asks for the attributes of each file, and opens and closes the last log file: what
+/// opening a log cannot do without. Returns the number of files, -1 on failure; `hash` gets the sum of their
+/// sizes.
 int64_t dmq_baseline_list(const char *path, uint64_t *hash);

@@ -26,6 +26,6 @@ uint32_t dmq_crc32c_by(int number, uint32_t crc, const void *bytes, size_t byteC
 /// open(2), which is variadic. Returns a descriptor or -1 with errno set.
 int dmq_open(const char *path, int flags, unsigned mode);
 
-/// Starts an io_uring that was set up disabled; the calling thread becomes its only issuer. liburing 2.3 declares
-/// io_uring_enable_rings but its library does not export it. Returns 0, or -1 with errno set.
+/// Starts an io_uring that was set up disabled; the calling thread becomes its only issuer. liburing 2.3
+/// declares io_uring_enable_rings but its library does not export it. Returns 0, or -1 with errno set.
 int dmq_enable_ring(int descriptor);

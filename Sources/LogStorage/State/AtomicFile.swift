@@ -1,3 +1,4 @@
+internal import RecordFormat
 public import SystemIO
 
 /// Small files that are read and replaced as a whole.
@@ -61,6 +62,6 @@ public enum AtomicFile {
         guard byteCount > 0 else { return [] }
         let buffer = IOBuffer(byteCount: byteCount)
         let count = try file.read(into: buffer, 0..<byteCount, at: 0)
-        return buffer.bytes(0..<count).withUnsafeBytes { Array($0) }
+        return Array(copying: buffer.bytes(0..<count))
     }
 }
