@@ -4,8 +4,9 @@ import PackageDescription
 // The order of the targets is the order of the levels in docs/architecture.md: a module imports only what
 // stands above it here. Tests/TidyTests holds the table of allowed imports and compares it with the sources.
 
-// Without MemberImportVisibility: which module of the C library a type like `timespec` is said to come from depends on
-// the order in which the compiler builds them, so that the same sources would build on one day and not on the next.
+// Without MemberImportVisibility: which module of the C library a type like `timespec` is said to come from
+// depends on the order in which the compiler builds them, so that the same sources would build on one day and
+// not on the next.
 let strict: [SwiftSetting] = [
     .enableUpcomingFeature("InternalImportsByDefault"),
     .enableUpcomingFeature("ExistentialAny"),

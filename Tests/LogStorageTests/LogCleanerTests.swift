@@ -1,10 +1,11 @@
 import Base
 import Foundation
-@testable import LogStorage
 import RecordFormat
 import SimulationKit
 import SystemIO
 import Testing
+
+@testable import LogStorage
 
 /// The cleaner over several logs, driven by one thread: lane, worker, lane, ...
 @Suite("The log cleaner")
@@ -53,7 +54,9 @@ final class LogCleanerTests {
         for _ in 0..<count {
             var builder = RecordBatchBuilder()
             builder.append(
-                Record(offset: .zero, timestamp: Timestamp(fixture.clock.wallClockMilliseconds()), key: [1], value: [2]))
+                Record(
+                    offset: .zero, timestamp: Timestamp(fixture.clock.wallClockMilliseconds()), key: [1],
+                    value: [2]))
             let bytes = try builder.finish(compressor: Compressor())
             _ = try log.appendAsLeader(
                 BufferSlice(IOBuffer(copying: bytes)), leaderEpoch: LeaderEpoch(0), durably: false)
@@ -136,7 +139,8 @@ final class LogCleanerTests {
         #expect(fixture.sink.lines(containing: "not compacted any more").count == 1)
     }
 
-    @Test("a log that is closed, deleted or truncated between any two steps is let go", arguments: 0..<3, 0..<4)
+    @Test(
+        "a log that is closed, deleted or truncated between any two steps is let go", arguments: 0..<3, 0..<4)
     func closedMeanwhile(way: Int, steps: Int) throws {
         let log = try addLog("gone", dirty: 300)
         let other = try addLog("other", clean: 30, dirty: 40)
@@ -172,7 +176,8 @@ final class LogCleanerTests {
         let log = try addLog("log", dirty: 50)
         fixture.disk.install(
             DiskFaultPlan([
-                DiskFault([.write], paths: .hasSuffix(".cleaned"), trigger: .nth(1), effect: .fail(.inputOutput))
+                DiskFault(
+                    [.write], paths: .hasSuffix(".cleaned"), trigger: .nth(1), effect: .fail(.inputOutput))
             ]))
         run()
         #expect(fixture.directory.failure != nil)
