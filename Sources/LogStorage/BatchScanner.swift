@@ -14,6 +14,8 @@ struct BatchScanner {
     let endPosition: Int64
     private var windowStart: Int64 = 0
     private var windowByteCount = 0
+    /// Size of the batch before `position`.
+    private var lastBatchByteCount = 0
 
     init(file: any File, from position: Int64, to endPosition: Int64, buffer: IOBuffer) {
         self.file = file
@@ -35,6 +37,7 @@ struct BatchScanner {
                     "a batch of \(header.byteCount) bytes, of which only \(endPosition - position) are there")
         }
         position += Int64(header.byteCount)
+        lastBatchByteCount = header.byteCount
         return header
     }
 
@@ -57,7 +60,9 @@ struct BatchScanner {
     }
 
     private mutating func fillWindow() throws(LogError) {
-        let byteCount = Int(min(Int64(buffer.byteCount), endPosition - position))
+        // Behind a batch that the window did not hold comes likely another: only its header is worth reading.
+        let wanted = lastBatchByteCount < buffer.byteCount ? buffer.byteCount : RecordBatchHeader.byteCount
+        let byteCount = Int(min(Int64(min(wanted, buffer.byteCount)), endPosition - position))
         do {
             windowByteCount = try file.read(into: buffer, 0..<byteCount, at: position)
         } catch {

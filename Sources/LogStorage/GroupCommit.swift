@@ -33,14 +33,20 @@ final class GroupCommit: AppendCompletionHandler {
     private var file: any File
     private(set) var pendingPosition: Int64
     private var pending: [BufferSlice] = []
+    /// What the write in flight writes: trades places with `pending`, so that neither is ever made anew.
+    private var inFlight: [BufferSlice] = []
     private(set) var pendingByteCount = 0
     /// Something that was appended and is not synced has been promised durability.
     private var wantsSync = false
     private var isFlushNoted = false
+    /// Bytes were written between two flushes, which the owner has not been told.
+    private var hasNews = false
+    /// Why that failed. Told with the next flush as well: who appends right now does not know its offset yet.
+    private var earlyFailure: IOError?
 
     private let queue: any AppendQueue
     private let road: AppendRoad
-    private unowned let owner: any GroupCommitOwner
+    private let owner: any GroupCommitOwner
 
     /// A write in flight (queued road only) and where it ends.
     private var writeInFlight: (token: CompletionToken, endOffset: Offset, byteCount: Int)?
@@ -59,7 +65,8 @@ final class GroupCommit: AppendCompletionHandler {
         var isDone = false
     }
 
-    /// A turn's appends are written early when they reach this: more would only hold memory.
+    /// A turn's appends are written early when they reach this: more would hold memory, and leave the
+    /// processor's cache before they are copied.
     static let flushByteCount = 1 << 20
     /// As above, for many small appends; below the kernel's limit of 1,024 pieces a call.
     static let flushSliceCount = 512
@@ -77,6 +84,7 @@ final class GroupCommit: AppendCompletionHandler {
         self.road = road
         self.owner = owner
         pending.reserveCapacity(Self.flushSliceCount)
+        if road == .queued { inFlight.reserveCapacity(Self.flushSliceCount) }
         tickets.reserveCapacity(8)
     }
 
@@ -101,10 +109,19 @@ final class GroupCommit: AppendCompletionHandler {
         pendingByteCount += slice.byteCount
         queuedEndOffset = endOffset
         if durably { wantsSync = true }
-        if pendingByteCount >= Self.flushByteCount || pending.count >= Self.flushSliceCount {
-            flush()
-        } else {
-            noteFlush()
+        // The sync is left to the flush: the whole turn shares it.
+        if road == .direct, pendingByteCount >= Self.flushByteCount || pending.count >= Self.flushSliceCount {
+            writeEarly()
+        }
+        noteFlush()
+    }
+
+    private func writeEarly() {
+        guard failure == nil, earlyFailure == nil else { return }
+        do {
+            try writePending()
+        } catch {
+            earlyFailure = error
         }
     }
 
@@ -133,20 +150,26 @@ final class GroupCommit: AppendCompletionHandler {
     }
 
     private func flushDirectly() {
-        if !pending.isEmpty {
-            do {
-                try file.write(pending, at: pendingPosition)
-            } catch {
-                return fail(error)
-            }
-            pendingPosition += Int64(pendingByteCount)
-            writtenEndOffset = queuedEndOffset
-            forgetPending()
-            syncActiveSegment()
-            owner.groupCommitAdvanced()
-        } else {
-            syncActiveSegment()
+        if let earlyFailure { return fail(earlyFailure) }
+        do {
+            try writePending()
+        } catch {
+            return fail(error)
         }
+        syncActiveSegment()
+        if hasNews {
+            hasNews = false
+            owner.groupCommitAdvanced()
+        }
+    }
+
+    private func writePending() throws(IOError) {
+        if pending.isEmpty { return }
+        try file.write(pending, at: pendingPosition)
+        pendingPosition += Int64(pendingByteCount)
+        writtenEndOffset = queuedEndOffset
+        forgetPending()
+        hasNews = true
     }
 
     private func forgetPending() {
@@ -179,8 +202,9 @@ final class GroupCommit: AppendCompletionHandler {
             token = newToken()
         }
         writeInFlight = (token, queuedEndOffset, pendingByteCount)
-        queue.write(pending, to: file, at: pendingPosition, thenSync: durably, token, self)
-        forgetPending()
+        swap(&pending, &inFlight)
+        pendingByteCount = 0
+        queue.write(inFlight, to: file, at: pendingPosition, thenSync: durably, token, self)
     }
 
     private func newToken() -> CompletionToken {
@@ -205,6 +229,7 @@ final class GroupCommit: AppendCompletionHandler {
         case .written:
             guard let write = writeInFlight, write.token == token else { return }
             writeInFlight = nil
+            inFlight.removeAll(keepingCapacity: true)
             pendingPosition += Int64(write.byteCount)
             writtenEndOffset = write.endOffset
         case .synced:
@@ -231,7 +256,9 @@ final class GroupCommit: AppendCompletionHandler {
         failure = error
         owesSync = wantsSync || !tickets.isEmpty
         activeSyncIsInFlight = false
+        earlyFailure = nil
         writeInFlight = nil
+        inFlight.removeAll(keepingCapacity: true)
         tickets.removeAll()
         forgetPending()
         queuedEndOffset = writtenEndOffset

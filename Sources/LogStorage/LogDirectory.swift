@@ -1,4 +1,5 @@
 public import Base
+internal import Synchronization
 public import SystemIO
 
 /// One entry of `log.dirs`: a disk's worth of logs, which fails as a whole.
@@ -7,7 +8,7 @@ public import SystemIO
 /// what is on the disk, so going on would acknowledge what may be lost. A full disk is no failure: appends
 /// are refused until there is room.
 public final class LogDirectory: @unchecked Sendable {
-    // @unchecked: mutable state is behind `state`, a lock.
+    // @unchecked: mutable state is behind `state`, a lock, or atomic.
     public let path: String
     public let fileSystem: any FileSystem
     public let logger: Logger
@@ -23,6 +24,8 @@ public final class LogDirectory: @unchecked Sendable {
     }
 
     private let state = Locked(State())
+    /// Whether `state` has a reason to refuse something: all that appends and reads look at while it has none.
+    private let isTroubled = Atomic(false)
     private let onFailure: (@Sendable (LogDirectory, IOError) -> Void)?
 
     /// - Parameters:
@@ -51,14 +54,25 @@ public final class LogDirectory: @unchecked Sendable {
 
     func noteAllocationUnsupported() { state.withLock { $0.supportsAllocation = false } }
 
+    /// Changes the state, and `isTroubled` with it.
+    private func change<Result>(_ body: (inout State) -> Result) -> Result {
+        state.withLock { state in
+            let result = body(&state)
+            isTroubled.store(state.failure != nil || state.isFull, ordering: .releasing)
+            return result
+        }
+    }
+
     /// Throws when the directory is offline.
     @inline(__always)
     func checkOnline() throws(LogError) {
+        guard isTroubled.load(ordering: .acquiring) else { return }
         if let failure { throw .directoryOffline(path: path, reason: "\(failure)") }
     }
 
     /// Throws when nothing may be appended.
     func checkAcceptsAppends() throws(LogError) {
+        guard isTroubled.load(ordering: .acquiring) else { return }
         let (failure, isFull) = state.withLock { ($0.failure, $0.isFull) }
         if let failure { throw .directoryOffline(path: path, reason: "\(failure)") }
         if isFull { throw .noSpace(path: path) }
@@ -67,7 +81,7 @@ public final class LogDirectory: @unchecked Sendable {
     /// Takes the directory offline; only the first call has an effect. Returns the error to throw on.
     @discardableResult
     public func fail(_ error: IOError) -> LogError {
-        let isFirst = state.withLock { state in
+        let isFirst = change { state in
             if state.failure != nil { return false }
             state.failure = error
             return true
@@ -98,7 +112,7 @@ public final class LogDirectory: @unchecked Sendable {
     }
 
     func noteFull() {
-        let isNews = state.withLock { state in
+        let isNews = change { state in
             defer { state.isFull = true }
             return !state.isFull
         }
@@ -115,7 +129,7 @@ public final class LogDirectory: @unchecked Sendable {
         // state.
         let needed = isFull ? max(reserveByteCount, Self.reopenByteCount) : reserveByteCount
         let lacksRoom = space.available < needed
-        let changed = state.withLock { state in
+        let changed = change { state in
             defer { state.isFull = lacksRoom }
             return state.isFull != lacksRoom
         }

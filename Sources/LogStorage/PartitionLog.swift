@@ -193,9 +193,14 @@ public final class PartitionLog {
         observer?.logLostAppends(self, from: lostFrom, because: reason)
     }
 
-    /// The group commit's owner, weak so that a log can be let go.
+    deinit { commitOwner.log = nil }
+
+    /// The group commit's owner. A completion may come after the log is gone, because the queue holds the group
+    /// commit; then there is nobody to tell.
     private final class CommitOwner: GroupCommitOwner {
-        weak var log: PartitionLog?
+        /// Safe, because the log takes it back when it goes. Not weak: an object that something refers to weakly
+        /// counts all its references the slow way, which a log does for each append.
+        unowned(unsafe) var log: PartitionLog?
 
         func groupCommitAdvanced() {
             guard let log else { return }
