@@ -105,10 +105,11 @@ static int reserve(int file, file_state *state, int64_t byteCount, int64_t step)
 
 int dmq_baseline_append(
     const int *files, int fileCount, const dmq_batches *batches, const dmq_append_plan *plan,
-    uint64_t *written,
-    uint64_t *synced, dmq_append_outcome *outcome) {
-    if (plan->group < 1 || plan->group > groupLimit || fileCount < 1 || fileCount > fileLimit)
-        return errno = EINVAL, -1;
+    uint64_t *written, uint64_t *synced, dmq_append_outcome *outcome) {
+    if (plan->group < 1 || plan->group > groupLimit || fileCount < 1 || fileCount > fileLimit) {
+        errno = EINVAL;
+        return -1;
+    }
     struct iovec vectors[groupLimit];
     uint64_t starts[groupLimit];
     file_state *states = calloc((size_t)fileCount, sizeof(file_state));
@@ -148,8 +149,9 @@ int dmq_baseline_append(
         }
         if (written) {
             uint64_t end = dmq_nanoseconds();
-            for (int number = 0; number < count; number++)
+            for (int number = 0; number < count; number++) {
                 written[done + (uint64_t)number] = end - starts[number];
+            }
         }
         state->position += groupByteCount;
         outcome->byteCount += (uint64_t)groupByteCount;

@@ -133,10 +133,8 @@ int64_t dmq_baseline_list(const char *path, uint64_t *hash) {
         files++;
         sum += (uint64_t)status.st_size;
         size_t length = strlen(entry->d_name);
-        if (length > 4 && strcmp(entry->d_name + length - 4, ".log") == 0 &&
-            strcmp(entry->d_name, last) > 0) {
-            memcpy(last, entry->d_name, length + 1);
-        }
+        int isLog = length > 4 && strcmp(entry->d_name + length - 4, ".log") == 0;
+        if (isLog && strcmp(entry->d_name, last) > 0) memcpy(last, entry->d_name, length + 1);
     }
     int file = last[0] ? openat(dirfd(directory), last, O_RDWR | O_CLOEXEC) : -1;
     if (file >= 0) close(file);

@@ -61,10 +61,10 @@ static int connect_pair(dmq_sink *sink, int bufferByteCount) {
     sink->sender = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (listener < 0 || sink->sender < 0) goto end;
     // A listener passes the size of its buffers on to what it accepts.
-    if (set_buffers(listener, bufferByteCount) != 0 || set_buffers(sink->sender, bufferByteCount) != 0)
-        goto end;
-    if (bind(listener, (struct sockaddr *)&address, sizeof address) != 0 || listen(listener, 1) != 0)
-        goto end;
+    if (set_buffers(listener, bufferByteCount) != 0) goto end;
+    if (set_buffers(sink->sender, bufferByteCount) != 0) goto end;
+    if (bind(listener, (struct sockaddr *)&address, sizeof address) != 0) goto end;
+    if (listen(listener, 1) != 0) goto end;
     if (getsockname(listener, (struct sockaddr *)&address, &length) != 0) goto end;
     if (connect(sink->sender, (struct sockaddr *)&address, sizeof address) != 0) goto end;
     sink->receiver = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
@@ -137,8 +137,8 @@ int64_t dmq_baseline_send(
     int64_t position = 0;
     int slices = 0;
     while (position < size) {
-        size_t left = (size_t)(size - position);
-        size_t count = left < sliceByteCount ? left : sliceByteCount;
+        size_t count = (size_t)(size - position);
+        if (count > sliceByteCount) count = sliceByteCount;
         uint64_t start = dmq_nanoseconds();
         if (dmq_send_file(socket, file, position, count) != 0) return -1;
         if (slices < latencyCapacity) latencies[slices] = dmq_nanoseconds() - start;

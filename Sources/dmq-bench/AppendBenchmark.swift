@@ -171,6 +171,8 @@ final class AppendBenchmark: Benchmark {
             log.advanceHighWatermark(to: log.logEndOffset)
             try log.advanceLogStart(to: log.highWatermark)
             try log.roll()
+            // While the sync of the rolled segment goes on its file is in use, and would be removed instead.
+            try log.syncNow()
             try log.deleteOldSegments()
             try log.removeDeletedFiles(all: true)
             // The active segment is new and empty; this one stands over a recycled file.

@@ -31,6 +31,7 @@ enum Report {
 
     private static func number(_ value: Double) -> String {
         if value == value.rounded(), value.magnitude < 1e4 { return "\(Int(value))" }
+        if value.magnitude < 0.01 { return DecimalText.format(value, fractionDigits: 4) }
         if value.magnitude >= 1000 { return DecimalText.grouped(Int64(value.rounded())) }
         return DecimalText.format(value, significantDigits: 3)
     }

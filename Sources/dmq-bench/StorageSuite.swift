@@ -28,10 +28,14 @@ struct StorageSuite {
         }
     }
 
-    private typealias Maker = (WorkDirectory) throws -> any Benchmark
+    /// In the steady state there are none, which a test shows; a whole run also rolls segments and grows
+    /// indexes.
+    private static let allocationsOfGrowth = 0.01
+
+    typealias Maker = (WorkDirectory) throws -> any Benchmark
 
     /// In the order in which they run; each is made when the one before it is done.
-    private func benchmarks(_ name: String) -> [Maker] {
+    func benchmarks(_ name: String) -> [Maker] {
         let options = options
         switch name {
         case "append": return [{ try AppendBenchmark(options, $0) }]
@@ -46,11 +50,11 @@ struct StorageSuite {
     private var all: [Maker] {
         let pageCache: [Target] = [
             Target(.throughput, .ratioAtLeast(0.9)), Target(.processorTime, .ratioAtMost(1.2)),
-            Target(.allocations, .atMost(0)),
+            Target(.allocations, .atMost(Self.allocationsOfGrowth)),
         ]
         let synced: [Target] = [
             Target(.throughput, .ratioAtLeast(0.8)), Target(.operationsPerSync, .atLeast(16)),
-            Target(.allocations, .atMost(0)),
+            Target(.allocations, .atMost(Self.allocationsOfGrowth)),
         ]
         return [
             { try AppendBenchmark(appending(.pageCache, recycles: false), $0, targets: pageCache) },
@@ -60,13 +64,19 @@ struct StorageSuite {
             {
                 try ReadBenchmark(
                     options, $0,
-                    targets: [Target(.throughput, .ratioAtLeast(0.9)), Target(.allocations, .atMost(0))])
+                    targets: [
+                        Target(.throughput, .ratioAtLeast(0.9)),
+                        Target(.allocations, .atMost(Self.allocationsOfGrowth)),
+                    ])
             },
             { try RecoverBenchmark(options, $0) },
             {
                 LookupBenchmark(
                     options, $0,
-                    targets: [Target(.timePerOperation, .atMost(1000)), Target(.allocations, .atMost(0))])
+                    targets: [
+                        Target(.timePerOperation, .atMost(1000)),
+                        Target(.allocations, .atMost(Self.allocationsOfGrowth)),
+                    ])
             },
             { try OpenBenchmark(options, $0, targets: [Target(.elapsed, .atMost(100))]) },
         ]

@@ -2,8 +2,8 @@
 // system.
 //
 // Each figure of dmq-bench is printed as a ratio to one of these, run in turn with it in the same process:
-// the same bytes, the same checksum routine, the same file system, pages of the same kind. Nothing here knows
-// what a log is beyond that: no offsets, no indexes, no errors but "it failed" (-1, with errno set).
+// the same bytes, the same checksum routine, the same file system, pages of the same kind. Nothing here
+// knows what a log is beyond that: no offsets, no indexes, no errors but "it failed" (-1, with errno set).
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -26,8 +26,8 @@ dmq_processor_time dmq_thread_time(void);
 /// CLOCK_MONOTONIC in nanoseconds.
 uint64_t dmq_nanoseconds(void);
 
-/// Writes into `byteCount` bytes of fresh memory and gives them back, so that the host has backed them before
-/// anything is timed: a virtual machine's first touch of a page is slow.
+/// Writes into `byteCount` bytes of fresh memory and gives them back, so that the host has backed them
+/// before anything is timed: a virtual machine's first touch of a page is slow.
 int dmq_touch_memory(size_t byteCount);
 
 /// Bytes of memory that can be had without swapping (MemAvailable).
@@ -91,8 +91,7 @@ int dmq_baseline_sync(int file);
 /// - `synced`: room for a latency a sync, `batchCount` of them; may be null.
 int dmq_baseline_append(
     const int *files, int fileCount, const dmq_batches *batches, const dmq_append_plan *plan,
-    uint64_t *written,
-    uint64_t *synced, dmq_append_outcome *outcome);
+    uint64_t *written, uint64_t *synced, dmq_append_outcome *outcome);
 
 // MARK: Reading
 
