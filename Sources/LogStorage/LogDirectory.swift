@@ -24,7 +24,8 @@ public final class LogDirectory: @unchecked Sendable {
     }
 
     private let state = Locked(State())
-    /// Whether `state` has a reason to refuse something: all that appends and reads look at while it has none.
+    /// Whether `state` has a reason to refuse something: all that appends and reads look at while it has
+    /// none.
     private let isTroubled = Atomic(false)
     private let onFailure: (@Sendable (LogDirectory, IOError) -> Void)?
 

@@ -195,12 +195,12 @@ public final class PartitionLog {
 
     deinit { commitOwner.log = nil }
 
-    /// The group commit's owner. A completion may come after the log is gone, because the queue holds the group
-    /// commit; then there is nobody to tell.
+    /// The group commit's owner. A completion may come after the log is gone, because the queue holds the
+    /// group commit; then there is nobody to tell.
     private final class CommitOwner: GroupCommitOwner {
-        /// Safe, because the log takes it back when it goes. Not weak: an object that something refers to weakly
-        /// counts all its references the slow way, which a log does for each append.
-        unowned(unsafe) var log: PartitionLog?
+        /// Taken back by the log when it goes. Not weak: an object that something refers to weakly counts all
+        /// its references the slow way, which a log does for each append.
+        unowned var log: PartitionLog?
 
         func groupCommitAdvanced() {
             guard let log else { return }

@@ -66,4 +66,31 @@ struct AllocationTests {
         #expect(count == 0)
         #expect(handler.count == 400 * 4)
     }
+
+    @Test("Requests that change places allocate nothing", arguments: [false, true])
+    func places(givesVectors: Bool) throws {
+        let pool = AppendRequestPool(givesVectors: givesVectors)
+        let file = try PosixFileSystem().open(directory.file("a"), .createNew)
+        let slices = (0..<100).map { BufferSlice(IOBuffer(byteCount: 1), 0..<($0 % 2)) }
+        let handler = Counter()
+        let token = CompletionToken(rawValue: 1)
+        // As when the disk is done with the second of two requests first: the next write gets the place that
+        // had only syncs so far.
+        func add(_ slices: [BufferSlice]?) -> Int {
+            pool.add(slices, file, at: 0, wantsSync: slices == nil, token, handler)
+        }
+        let first = (write: add(slices), sync: add(nil))
+        pool.deliver(.synced, first.sync)
+        pool.deliver(.written, first.write)
+        let count = allocations(2, warmUp: 0) {
+            let sync = add(nil)
+            let write = add(slices)
+            pool.deliver(.synced, sync)
+            pool.deliver(.written, write)
+        }
+        #expect(first.write != first.sync)
+        #expect(pool.count == 0)
+        #expect(handler.count == 6)
+        #expect(count == 0)
+    }
 }

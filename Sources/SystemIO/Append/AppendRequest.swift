@@ -7,7 +7,7 @@ internal import Glibc
 struct AppendRequest {
     /// Held open until the last event.
     var file: PosixFile?
-    /// Held, with their buffers, until the bytes are written.
+    /// The caller's array, not a copy: held, with its buffers, until the bytes are written.
     var slices: [BufferSlice] = []
     var cursor = WriteCursor([])
     /// Where the next byte goes.
@@ -25,7 +25,7 @@ struct AppendRequest {
     /// The write's last byte has been taken by the kernel.
     var isWritten = false
 
-    /// Room for the kernel's vectors, made when a request in this place first has several slices, and kept.
+    /// Room for the kernel's vectors where the queue asked for it; the place keeps it.
     var vectors: UnsafeMutableBufferPointer<iovec>?
     /// Counts the requests that have had this place, so that a late completion is not taken for a newer
     /// one's.
@@ -40,10 +40,14 @@ struct AppendRequest {
 }
 
 /// The places for the requests of one queue. Grows to the most that were pending at once, and never allocates
-/// after.
+/// after, whichever request gets which place: completions come in any order.
 final class AppendRequestPool {
     var places: ContiguousArray<AppendRequest> = []
     private var free: ContiguousArray<UInt32> = []
+    private let givesVectors: Bool
+
+    /// - Parameter givesVectors: each place has room for the kernel's vectors.
+    init(givesVectors: Bool) { self.givesVectors = givesVectors }
 
     /// The places in use.
     var count: Int { places.count - free.count }
@@ -60,6 +64,9 @@ final class AppendRequestPool {
         if let index = free.popLast() { return Int(index) }
         invariant(places.count < Self.maximumCount, "\(places.count) requests pending in one append queue")
         places.append(AppendRequest())
+        if givesVectors {
+            places[places.count - 1].vectors = .allocate(capacity: WriteCursor.vectorsPerCall)
+        }
         // So that giving back never has to make room.
         free.reserveCapacity(places.capacity)
         return places.count - 1
@@ -68,7 +75,7 @@ final class AppendRequestPool {
     /// Empties a place for the next.
     func giveBack(_ index: Int) {
         places[index].file = nil
-        places[index].slices.removeAll(keepingCapacity: true)
+        places[index].slices = []
         places[index].handler = nil
         places[index].failure = nil
         places[index].isWriteInFlight = false
@@ -93,8 +100,7 @@ final class AppendRequestPool {
         let index = take()
         places[index].file = file
         if let slices {
-            // Copied into room that the place keeps, so that the caller may use its array again at once.
-            places[index].slices.append(contentsOf: slices)
+            places[index].slices = slices
             places[index].cursor = WriteCursor(slices)
         }
         places[index].isWrite = slices != nil
@@ -122,7 +128,8 @@ final class AppendRequestPool {
         let handler = places[index].handler
         let token = places[index].token
         let failure = places[index].failure
-        if event == .written { places[index].slices.removeAll(keepingCapacity: true) }
+        // Before the handler is told, which then alone has the array, and may empty it in place.
+        if event == .written { places[index].slices = [] }
         if event == .synced || failure != nil || !places[index].wantsSync { giveBack(index) }
         handler?.appendQueue(completed: event, token, failure: failure)
     }
@@ -132,14 +139,4 @@ final class AppendRequestPool {
 struct ReadyEvent {
     let event: AppendEvent
     let index: Int
-}
-
-extension AppendRequestPool {
-    /// The place's room for vectors.
-    func vectors(of index: Int) -> UnsafeMutableBufferPointer<iovec> {
-        if let vectors = places[index].vectors { return vectors }
-        let vectors = UnsafeMutableBufferPointer<iovec>.allocate(capacity: WriteCursor.vectorsPerCall)
-        places[index].vectors = vectors
-        return vectors
-    }
 }

@@ -8,7 +8,7 @@ public final class EpollAppendQueue: AppendQueue {
     public var name: String { "epoll" }
     public var pendingCount: Int { requests.count }
 
-    private let requests = AppendRequestPool()
+    private let requests = AppendRequestPool(givesVectors: false)
     /// Subscripts of requests that were not begun.
     private var backlog = Backlog<Int>()
     private var ready = Backlog<ReadyEvent>()

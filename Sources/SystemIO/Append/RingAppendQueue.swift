@@ -29,7 +29,7 @@ public final class RingAppendQueue: AppendQueue {
 
     let ring: SubmissionRing
     private let road: WriteRoad
-    private let requests = AppendRequestPool()
+    private let requests = AppendRequestPool(givesVectors: true)
     /// Subscripts of requests that the kernel has not been asked for.
     private var backlog = Backlog<Int>()
     /// Events of requests that needed no ring to end: inline writes, and writes that failed before the kernel
@@ -150,7 +150,9 @@ public final class RingAppendQueue: AppendQueue {
     private func startWrite(_ index: Int, _ descriptor: Int32) {
         let number = userData(index, .write)
         let position = requests.places[index].position
-        let vectors = requests.vectors(of: index)
+        guard let vectors = requests.places[index].vectors else {
+            invariantFailed("no vectors in place \(index) of a ring's requests")
+        }
         let count = requests.places[index].cursor.fill(vectors, from: requests.places[index].slices)
         // All that is left has to be in this entry for the sync to follow it.
         let byteCount = Self.byteCount(vectors, count)
