@@ -23,11 +23,16 @@ extension LogSegment {
     }
 
     /// Age is counted from the first batch, which only the file knows after a restart.
-    func loadFirstTimestamp() throws {
+    func loadFirstTimestamp() throws(IOError) {
         guard byteCount > 0 else { return }
+        firstTimestamp = try firstHeader()?.maxTimestamp
+    }
+
+    /// Nil where there is none, or none that can be read.
+    private func firstHeader() throws(IOError) -> RecordBatchHeader? {
         let buffer = IOBuffer(byteCount: RecordBatchHeader.byteCount)
-        var scanner = BatchScanner(file: try file(), from: 0, to: byteCount, buffer: buffer)
-        firstTimestamp = try scanner.next()?.maxTimestamp
+        let byteCount = try file().read(into: buffer, 0..<RecordBatchHeader.byteCount, at: 0)
+        return try? RecordBatchHeader(parsing: buffer.bytes(0..<byteCount))
     }
 
     /// Starts the indexes anew, empty, to be filled by `noteBatch` while the log is scanned.
@@ -70,7 +75,7 @@ extension LogSegment {
             return nil
         }
         offsets.keepFirst(offsetCount)
-        times.keepFirst(soundPrefix(of: times, below: min(recoveryPoint, start.offset)))
+        times.keepFirst(try soundPrefix(of: times, below: min(recoveryPoint, start.offset)))
         openedOffsetIndex = offsets
         openedTimeIndex = times
         try transactionIndex.keepFirst(try soundTransactionPrefix(below: start.offset))
@@ -110,9 +115,11 @@ extension LogSegment {
         return OffsetPosition(offset: header.baseOffset, position: entry.position)
     }
 
+    /// Room allocated ahead holds zeros, which read as an entry for the base offset, and so would be sound
+    /// in the first place. No entry is ever made for the batch at position 0: there it is none.
     private func soundPrefix(of index: OffsetIndex, below limit: Offset) -> Int {
         var count = 0
-        var last = OffsetPosition(offset: baseOffset - 1, position: -1)
+        var last = OffsetPosition(offset: baseOffset - 1, position: 0)
         while count < index.entryCount {
             let entry = index.entry(count)
             guard entry.offset > last.offset, entry.position > last.position, entry.offset < limit,
@@ -124,18 +131,26 @@ extension LogSegment {
         return count
     }
 
-    private func soundPrefix(of index: TimeIndex, below limit: Offset) -> Int {
+    private func soundPrefix(of index: TimeIndex, below limit: Offset) throws(IOError) -> Int {
         var count = 0
-        var last = TimestampOffset(timestamp: Timestamp(Int64.min), offset: baseOffset - 1)
+        var last = TimestampOffset(timestamp: .none, offset: baseOffset - 1)
         while count < index.entryCount {
             let entry = index.entry(count)
             guard entry.timestamp > last.timestamp, entry.offset > last.offset, entry.offset < limit else {
                 break
             }
+            // Zeros again: here they may be an entry, if the first batch says so too.
+            if entry.timestamp.rawValue == 0, entry.offset == baseOffset, try !beginsAtTimeZero() { break }
             last = entry
             count += 1
         }
         return count
+    }
+
+    /// Whether the batch of the base offset, and nothing else, is the first one, and of timestamp 0.
+    private func beginsAtTimeZero() throws(IOError) -> Bool {
+        let first = try firstHeader()
+        return first?.lastOffset == baseOffset && first?.maxTimestamp.rawValue == 0
     }
 
     /// The offset after the last batch of a segment that was closed in order: from the last index entry on,

@@ -238,16 +238,21 @@ final class LogSegment {
         if header.maxTimestamp > (knownLargestTimestamp?.timestamp ?? .none) {
             knownLargestTimestamp = TimestampOffset(timestamp: header.maxTimestamp, offset: header.lastOffset)
         }
-        if byteCountSinceIndexEntry > indexInterval {
-            if let index = openedOffsetIndex, index.append(header.lastOffset, at: byteCount) {
-                if let largest = knownLargestTimestamp {
-                    _ = openedTimeIndex?.append(largest.timestamp, largest.offset)
-                }
-                byteCountSinceIndexEntry = 0
-            }
+        if byteCountSinceIndexEntry > indexInterval, noteLargestTimestamp(),
+            openedOffsetIndex?.append(header.lastOffset, at: byteCount) == true
+        {
+            byteCountSinceIndexEntry = 0
         }
         byteCountSinceIndexEntry += header.byteCount
         byteCount += Int64(header.byteCount)
+    }
+
+    /// The time index goes first: whoever begins to read at an entry of the offset index, as recovery and
+    /// truncation do, takes the largest timestamp before it from there.
+    /// - Returns: false when there is no room for the entry that is due.
+    private func noteLargestTimestamp() -> Bool {
+        guard let largest = knownLargestTimestamp else { return true }
+        return openedTimeIndex?.append(largest.timestamp, largest.offset) ?? false
     }
 
     /// Whether a segment has to be rolled before `byteCount` bytes, ending at `lastOffset`, can be appended.

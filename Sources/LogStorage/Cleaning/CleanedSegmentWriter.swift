@@ -96,13 +96,11 @@ struct CleanedSegmentWriter: ~Copyable {
         if header.maxTimestamp > (largestTimestamp?.timestamp ?? .none) {
             largestTimestamp = TimestampOffset(timestamp: header.maxTimestamp, offset: header.lastOffset)
         }
-        if byteCountSinceIndexEntry > plan.configuration.indexIntervalByteCount {
-            if offsetIndex.append(header.lastOffset, at: position) {
-                if let largestTimestamp {
-                    timeIndex.append(largestTimestamp.timestamp, largestTimestamp.offset)
-                }
-                byteCountSinceIndexEntry = 0
-            }
+        if byteCountSinceIndexEntry > plan.configuration.indexIntervalByteCount,
+            largestTimestamp.map({ timeIndex.append($0.timestamp, $0.offset) }) ?? true,
+            offsetIndex.append(header.lastOffset, at: position)
+        {
+            byteCountSinceIndexEntry = 0
         }
         byteCountSinceIndexEntry += header.byteCount
     }
