@@ -59,6 +59,9 @@ let package = Package(
         // Level 2: the storage engine.
         library("LogStorage", ["Base", "SystemIO", "RecordFormat"]),
 
+        // Level 3: who leads, and who waits.
+        library("Replication", ["Base", "SystemIO", "RecordFormat", "LogStorage"]),
+
         // Level 7: executables.
         executable("dmq-dump-log", ["Base", "SystemIO", "RecordFormat", "LogStorage"]),
         executable(
@@ -82,6 +85,9 @@ let package = Package(
         tests(
             "LogStorageTests",
             ["Base", "SystemIO", "RecordFormat", "LogStorage", "SimulationKit", "CAllocationCounter"]),
+        tests(
+            "ReplicationTests",
+            ["Base", "SystemIO", "RecordFormat", "LogStorage", "Replication", "SimulationKit"]),
         tests("SimulationTests", ["Base", "SystemIO", "RecordFormat", "LogStorage", "SimulationKit"]),
         tests(
             "FormatTests", ["Base", "SystemIO", "RecordFormat", "LogStorage"], resources: [.copy("Golden")]),

@@ -36,6 +36,7 @@ let moduleRules: [ModuleRule] = [
         system: ["Glibc", "Synchronization"]),
     ModuleRule("RecordFormat", level: 1, ["Base", "CLZ4", "CZstd", "CSnappy", "CZlib", "CShims"]),
     ModuleRule("LogStorage", level: 2, ["Base", "SystemIO", "RecordFormat"], system: ["Synchronization"]),
+    ModuleRule("Replication", level: 3, ["Base", "SystemIO", "RecordFormat", "LogStorage"]),
     ModuleRule(
         "dmq-dump-log", level: 7, ["Base", "SystemIO", "RecordFormat", "LogStorage"],
         system: ["Foundation", "Synchronization"]),
@@ -56,6 +57,9 @@ let moduleRules: [ModuleRule] = [
     ModuleRule(
         "RecordFormatTests", level: testLevel, ["Base", "RecordFormat", "CShims", "CAllocationCounter"],
         system: testing),
+    ModuleRule(
+        "ReplicationTests", level: testLevel,
+        ["Base", "SystemIO", "RecordFormat", "LogStorage", "Replication", "SimulationKit"], system: testing),
     ModuleRule(
         "LogStorageTests", level: testLevel,
         ["Base", "SystemIO", "RecordFormat", "LogStorage", "SimulationKit", "CAllocationCounter"],
