@@ -44,7 +44,9 @@ final class GroupCommit: AppendCompletionHandler {
     /// Why that failed. Told with the next flush as well: who appends right now does not know its offset yet.
     private var earlyFailure: IOError?
 
-    private let queue: any AppendQueue
+    /// Nil once the log is not used any more. The queue holds us as long as it has requests of ours: holding
+    /// it too then would keep both, and every file and buffer of theirs, for ever.
+    private var queue: (any AppendQueue)?
     private let road: AppendRoad
     private let owner: any GroupCommitOwner
 
@@ -142,21 +144,21 @@ final class GroupCommit: AppendCompletionHandler {
     /// one is owed.
     func flush() {
         isFlushNoted = false
-        guard failure == nil else { return }
+        guard failure == nil, let queue else { return }
         switch road {
-        case .direct: flushDirectly()
-        case .queued: flushThroughQueue()
+        case .direct: flushDirectly(queue)
+        case .queued: flushThroughQueue(queue)
         }
     }
 
-    private func flushDirectly() {
+    private func flushDirectly(_ queue: any AppendQueue) {
         if let earlyFailure { return fail(earlyFailure) }
         do {
             try writePending()
         } catch {
             return fail(error)
         }
-        syncActiveSegment()
+        syncActiveSegment(queue)
         if hasNews {
             hasNews = false
             owner.groupCommitAdvanced()
@@ -178,7 +180,7 @@ final class GroupCommit: AppendCompletionHandler {
     }
 
     /// One sync for all that is written, unless one is in flight: then another follows it.
-    private func syncActiveSegment() {
+    private func syncActiveSegment(_ queue: any AppendQueue) {
         guard wantsSync, !activeSyncIsInFlight else { return }
         wantsSync = false
         guard syncedEndOffset < writtenEndOffset else { return }
@@ -186,9 +188,9 @@ final class GroupCommit: AppendCompletionHandler {
         queue.sync(file, addTicket(endOffset: writtenEndOffset, isActiveSegment: true), self)
     }
 
-    private func flushThroughQueue() {
+    private func flushThroughQueue(_ queue: any AppendQueue) {
         guard writeInFlight == nil else { return }
-        if pending.isEmpty { return syncActiveSegment() }
+        if pending.isEmpty { return syncActiveSegment(queue) }
         // While a sync of earlier bytes is in flight, the new bytes wait for it: that is what forms the
         // group.
         guard !activeSyncIsInFlight else { return }
@@ -270,7 +272,7 @@ final class GroupCommit: AppendCompletionHandler {
         while failure == nil, !pending.isEmpty || writeInFlight != nil {
             flush()
             if pending.isEmpty && writeInFlight == nil { break }
-            queue.poll(waitNanoseconds: nil)
+            queue?.poll(waitNanoseconds: nil)
         }
         if let failure { throw failure }
     }
@@ -279,7 +281,7 @@ final class GroupCommit: AppendCompletionHandler {
     /// meanwhile.
     func drain() throws(IOError) {
         try drainWrites()
-        while failure == nil, !tickets.isEmpty { queue.poll(waitNanoseconds: nil) }
+        while failure == nil, !tickets.isEmpty { queue?.poll(waitNanoseconds: nil) }
         if let failure { throw failure }
     }
 
@@ -293,7 +295,7 @@ final class GroupCommit: AppendCompletionHandler {
             pending.isEmpty && writeInFlight == nil, "switching files with \(pendingByteCount) bytes pending")
         // Also when all its batches are synced: what was allocated ahead has just been cut off.
         if let rolledFile {
-            queue.sync(rolledFile, addTicket(endOffset: writtenEndOffset, isActiveSegment: false), self)
+            queue?.sync(rolledFile, addTicket(endOffset: writtenEndOffset, isActiveSegment: false), self)
         }
         wantsSync = false
         self.file = file
@@ -314,6 +316,19 @@ final class GroupCommit: AppendCompletionHandler {
         owesSync = false
         failure = nil
         if wantsSync { noteFlush() }
+    }
+
+    /// The log is not used any more: nothing more is written, asked for or told. Requests in flight end
+    /// unheard.
+    func abandon() {
+        queue = nil
+        writeInFlight = nil
+        inFlight = []
+        pending = []
+        pendingByteCount = 0
+        tickets.removeAll()
+        activeSyncIsInFlight = false
+        wantsSync = false
     }
 
     /// Everything up to `offset` was synced by other means.

@@ -22,6 +22,7 @@ public final class LogLane {
     let scanContext: ScanContext
     private var jitter: SeededGenerator
     private var dirtyLogs: [PartitionLog] = []
+    private var isFlushing = false
 
     /// - Parameter seed: of the jitter that spreads the rolling of segments.
     public init(
@@ -50,15 +51,23 @@ public final class LogLane {
     /// Remembers a log that has something to flush; each log calls once per turn.
     func noteDirty(_ log: PartitionLog) { dirtyLogs.append(log) }
 
+    /// Lets go of a log that is not used any more.
+    func forget(_ log: PartitionLog) {
+        // A flush that is going on comes by it, and finds nothing to do.
+        if !isFlushing { dirtyLogs.removeAll { $0 === log } }
+    }
+
     /// Sends all queued appends of all logs on their way. Direct appends are written when this returns.
     public func flush() {
         // A log may be noted again while it is flushed, by an observer that appends.
+        isFlushing = true
         var index = 0
         while index < dirtyLogs.count {
             dirtyLogs[index].flush()
             index += 1
         }
         dirtyLogs.removeAll(keepingCapacity: true)
+        isFlushing = false
         if queue.pendingCount > 0 { queue.submit() }
     }
 

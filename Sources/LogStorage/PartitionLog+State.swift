@@ -109,15 +109,21 @@ extension PartitionLog {
             throw directory.writeFailed(error)
         }
         let point = RecoveryPoint(recoveryPoint: logEndOffset, logStartOffset: logStartOffset)
-        isClosed = true
-        for segment in segments.all { segment.releaseFiles() }
+        endUse()
         return point
     }
 
     /// Stops using the log without writing anything more: its directory failed or is about to be deleted.
+    /// Appends on their way are given up; who waits for them is not told.
     public func abandon() {
         cancelCleaning()
+        endUse()
+    }
+
+    private func endUse() {
         isClosed = true
+        commit.abandon()
+        lane.forget(self)
         for segment in segments.all { segment.releaseFiles() }
     }
 

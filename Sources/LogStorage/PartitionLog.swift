@@ -193,7 +193,10 @@ public final class PartitionLog {
         observer?.logLostAppends(self, from: lostFrom, because: reason)
     }
 
-    deinit { commitOwner.log = nil }
+    deinit {
+        commitOwner.log = nil
+        commit.abandon()
+    }
 
     /// The group commit's owner. A completion may come after the log is gone, because the queue holds the
     /// group commit; then there is nobody to tell.

@@ -68,7 +68,7 @@ extension SimulatedDisk {
                 directory = next
             }
             let inode = SimulatedInode(
-                number: takeNumber(), modifiedMilliseconds: clock.wallClockMilliseconds())
+                number: takeNumber(), modifiedMilliseconds: clock.wallClockMilliseconds(), reservations)
             inode.isLinked = true
             bytes.withUnsafeBytes { inode.store($0, at: 0, nowMilliseconds: clock.wallClockMilliseconds()) }
             inode.apply(inode.snapshot())

@@ -21,6 +21,8 @@ public final class SimulatedDisk: @unchecked Sendable {
     public let clock: SimulatedClock
     /// Nil unless the disk was made with a trace.
     public let trace: OperationTrace?
+    /// What its files hold of this process's address space.
+    public let reservations = ReservationCount()
 
     let lock = RecursiveLock()
     var generator: SeededGenerator

@@ -39,7 +39,8 @@ public final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
         case nil:
             guard mode == .createNew || mode == .createOrOpen else { throw Refusal(.noSuchFile) }
             let inode = SimulatedInode(
-                number: disk.takeNumber(), modifiedMilliseconds: disk.clock.wallClockMilliseconds())
+                number: disk.takeNumber(), modifiedMilliseconds: disk.clock.wallClockMilliseconds(),
+                disk.reservations)
             inode.isLinked = true
             disk.journal.record([.init(directory: directory, name: name, node: .file(inode))])
             return inode

@@ -32,7 +32,7 @@ extension SimulatedInode {
         noticeMappedStores()
         forgetMappings()
         guard !isKnownUniquelyReferenced(&written) else { return }
-        let fresh = StableMemory()
+        let fresh = StableMemory(reservations)
         copyResident(of: written, to: fresh, writtenByteCount)
         written = fresh
     }
@@ -51,7 +51,7 @@ extension SimulatedInode {
                 }
             }
         } else {
-            let fresh = StableMemory()
+            let fresh = StableMemory(reservations)
             copyResident(of: synced, to: fresh, syncedByteCount)
             written = fresh
         }

@@ -14,8 +14,9 @@ internal import Base
 final class SimulatedInode {
     /// Unique on the disk, in the order of creation.
     let number: Int
-    var written = StableMemory()
-    var synced = StableMemory()
+    let reservations: ReservationCount
+    var written: StableMemory
+    var synced: StableMemory
     var writtenByteCount = 0
     var syncedByteCount = 0
 
@@ -58,8 +59,11 @@ final class SimulatedInode {
     /// Ranges that the disk cannot read until they are written again.
     var unreadable: [Range<Int>] = []
 
-    init(number: Int, modifiedMilliseconds: Int64) {
+    init(number: Int, modifiedMilliseconds: Int64, _ reservations: ReservationCount) {
         self.number = number
+        self.reservations = reservations
+        written = StableMemory(reservations)
+        synced = StableMemory(reservations)
         self.modifiedMilliseconds = modifiedMilliseconds
     }
 

@@ -37,13 +37,19 @@ final class StableMemory {
     /// Nothing was ever stored at or after this position.
     private(set) var touchedByteCount = 0
     private(set) var forbidden = 0..<0
+    private let reservations: ReservationCount
 
-    init() { base = ReservationPool.shared.take() }
+    init(_ reservations: ReservationCount) {
+        self.reservations = reservations
+        base = ReservationPool.shared.take()
+        reservations.add(1)
+    }
 
     deinit {
         forbid(0..<0)
         zero(0..<touchedByteCount)
         ReservationPool.shared.give(base)
+        reservations.add(-1)
     }
 
     /// Says that bytes before `end` may be stored to by others (a mapping).
@@ -115,6 +121,18 @@ final class StableMemory {
     private static let memsetLimit = 64 << 10
     /// Up to here comparing all pages beats asking which ones there are.
     private static let residencyThreshold = 64
+}
+
+/// How many reservations the files of one disk hold. Outlives the disk, to show that none is left behind it.
+public final class ReservationCount: Sendable {
+    private let held = Locked(0)
+
+    init() {}
+
+    /// Each layer of a file that is there, or that somebody still holds, is one.
+    public var count: Int { held.withLock { $0 } }
+
+    func add(_ change: Int) { held.withLock { $0 += change } }
 }
 
 /// Which pages of this process have memory behind them, as /proc/self/pagemap tells: also those swapped out.

@@ -28,12 +28,14 @@ struct LogCrashTests {
         var crashes = 0
         for seed in Seeds.range(Self.standardCount) where seed % Self.parts == UInt64(part) {
             var simulation: LogSimulation?
+            var census: Census?
             do {
                 let running = try LogSimulation(seed: seed)
                 simulation = running
                 for _ in 0..<60 { try running.step() }
                 try running.crash()
                 crashes += running.crashCount
+                census = running.census
             } catch let failure as SimulationFailure {
                 Issue.record("\(failure)")
                 return
@@ -41,6 +43,9 @@ struct LogCrashTests {
                 Issue.record("\(simulation?.fail("threw \(error)").description ?? "seed \(seed): \(error)")")
                 return
             }
+            simulation = nil
+            let held = census?.held ?? []
+            #expect(held.isEmpty, "seed \(seed): left behind: \(held)")
         }
         #expect(Seeds.count != nil || crashes > 100)
     }

@@ -17,6 +17,8 @@ final class LogSimulation {
     var generator: SeededGenerator
     let clock = SimulatedClock()
     let disk: SimulatedDisk
+    /// Of everything that the processes of this simulation are made of.
+    let census: Census
     let sink = RecordingLogSink()
     let settings: LogConfiguration
     let road: AppendRoad
@@ -55,6 +57,7 @@ final class LogSimulation {
         self.seed = seed
         var generator = SeededGenerator(seed: seed)
         disk = SimulatedDisk(seed: generator.next(), clock: clock)
+        census = Census(disk)
         road = generator.chance(1, in: 2) ? .direct : .queued
         recycleByteCount = generator.chance(1, in: 2) ? 1 << 20 : 0
         var settings = LogConfiguration()
@@ -67,19 +70,26 @@ final class LogSimulation {
         self.settings = settings
         self.generator = generator
         try start()
-        log = try manager.create(Self.partition, settings: settings)
-        log.observer = listener
+        take(try manager.create(Self.partition, settings: settings))
     }
 
-    deinit { leaveProcess() }
+    deinit { if let manager { manager.all.forEach { $0.abandon() } } }
 
-    /// Lets go of everything that waits in a process that is gone: requests hold the log, and the log holds
-    /// them, so that thousands of simulations would keep all their disks.
-    private func leaveProcess() {
-        guard let log, let manager else { return }
-        log.observer = nil
-        manager.lane.flush()
-        while manager.lane.queue.pendingCount > 0 { manager.lane.poll(waitNanoseconds: nil) }
+    private func take(_ log: PartitionLog) {
+        self.log = log
+        log.observer = listener
+        census.note(log, "log")
+        census.note(log.commit, "group commit")
+    }
+
+    /// Lets go of a process that is gone, whatever was in flight, and shows that nothing else holds it.
+    private func leaveProcess() throws {
+        manager.all.forEach { $0.abandon() }
+        log = nil
+        manager = nil
+        store = nil
+        let held = census.heldOfProcesses
+        try check(held.isEmpty, "of a process that has ended, something is still held: \(held)")
     }
 
     private func start() throws {
@@ -95,6 +105,11 @@ final class LogSimulation {
         }
         let queue = SimulatedAppendQueue(fileSystem, seed: generator.next())
         manager = LogManager(store: store, lane: LogLane(queue: queue, timeSource: clock, road: road))
+        census.note(store, "store")
+        census.note(queue, "queue")
+        census.note(manager, "manager")
+        census.note(manager.lane, "lane")
+        census.note(fileSystem, "file system")
     }
 
     func fail(_ message: String) -> SimulationFailure {
@@ -365,7 +380,7 @@ final class LogSimulation {
         disk.liftFaults()
         trace.append("disk works again")
         if power { disk.crash(&generator) } else { disk.killProcesses(&generator) }
-        leaveProcess()
+        try leaveProcess()
         try restart(atLeast: promisedAfterFailure)
     }
 
@@ -394,6 +409,7 @@ final class LogSimulation {
         manager.close()
         store.markCleanShutdown()
         disk.killProcesses(&generator)
+        try leaveProcess()
         model.syncedOffset = model.endOffset
         model.writtenOffset = model.endOffset
         durableStart = model.startOffset
@@ -405,7 +421,7 @@ final class LogSimulation {
     private func kill() throws {
         trace.append("kill")
         disk.killProcesses(&generator)
-        leaveProcess()
+        try leaveProcess()
         try restart(atLeast: model.writtenOffset)
     }
 
@@ -413,7 +429,7 @@ final class LogSimulation {
         let report = disk.crash(&generator, mode: mode)
         trace.append("crash (\(report))")
         crashCount += 1
-        leaveProcess()
+        try leaveProcess()
         try restart(atLeast: model.syncedOffset)
     }
 
@@ -425,8 +441,7 @@ final class LogSimulation {
         guard let first = recovered.first, recovered.count == 1 else {
             throw fail("\(recovered.count) logs were recovered")
         }
-        log = try manager.adopt(first)
-        log.observer = listener
+        take(try manager.adopt(first))
         let end = log.logEndOffset.rawValue
         try check(end >= promised, "the log ends at \(end), \(promised) was promised")
         try check(end <= model.endOffset, "the log ends at \(end), only \(model.endOffset) was ever appended")
