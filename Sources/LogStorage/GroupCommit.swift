@@ -224,7 +224,7 @@ final class GroupCommit: AppendCompletionHandler {
     func appendQueue(completed event: AppendEvent, _ token: CompletionToken, failure error: IOError?) {
         // Completions of requests made before a failure and the truncation that followed name nothing any
         // more.
-        let isCurrent = writeInFlight?.token == token || tickets.contains { $0.token == token.rawValue }
+        let isCurrent = writeInFlight?.token == token || ticketIndex(token) != nil
         guard isCurrent, failure == nil else { return }
         if let error { return fail(error) }
         switch event {
@@ -241,16 +241,26 @@ final class GroupCommit: AppendCompletionHandler {
         if !pending.isEmpty || wantsSync { noteFlush() }
     }
 
+    /// Not `firstIndex(where:)`, which allocates in a debug build, as other functions of collections do:
+    /// tests hold appends to allocating nothing there too.
+    private func ticketIndex(_ token: CompletionToken) -> Int? {
+        var index = 0
+        while index < tickets.count {
+            if tickets[index].token == token.rawValue { return index }
+            index += 1
+        }
+        return nil
+    }
+
     private func completeSync(_ token: CompletionToken) {
-        guard let index = tickets.firstIndex(where: { $0.token == token.rawValue }) else { return }
+        guard let index = ticketIndex(token) else { return }
         tickets[index].isDone = true
         if tickets[index].isActiveSegment { activeSyncIsInFlight = false }
-        var done = 0
-        while done < tickets.count, tickets[done].isDone {
-            syncedEndOffset = max(syncedEndOffset, min(tickets[done].endOffset, writtenEndOffset))
-            done += 1
+        // Few are in flight: one, and those of rolled segments.
+        while !tickets.isEmpty, tickets[0].isDone {
+            syncedEndOffset = max(syncedEndOffset, min(tickets[0].endOffset, writtenEndOffset))
+            tickets.remove(at: 0)
         }
-        tickets.removeFirst(done)
     }
 
     private func fail(_ error: IOError) {

@@ -14,8 +14,15 @@ private final class DiskLog: PartitionLogObserver {
     let lane: LogLane
     let log: PartitionLog
     private let buffers: [BufferSlice]
+    private let source: Source
     private var next = 0
+    private var nextSequence: Int32 = 0
     private(set) var acknowledgedCount = 0
+
+    /// Whose batches are appended.
+    enum Source: Sendable, CaseIterable {
+        case producer, idempotentProducer, leader
+    }
 
     /// An append queue, the road to it, and what appends wait for.
     struct Way: Sendable, CustomTestStringConvertible {
@@ -34,7 +41,11 @@ private final class DiskLog: PartitionLogObserver {
         }
     }
 
-    init(_ way: Way) throws {
+    static let recordsPerBatch = 4
+    static let sequencePosition = 53
+
+    init(_ way: Way, _ source: Source = .producer) throws {
+        self.source = source
         path = NSTemporaryDirectory() + "dmq-allocation-" + UUID().uuidString
         let fileSystem = PosixFileSystem()
         try fileSystem.createDirectory(path)
@@ -45,7 +56,10 @@ private final class DiskLog: PartitionLogObserver {
             in: LogDirectory(path: path, fileSystem: fileSystem), lane: lane)
         let now = lane.now.rawValue
         buffers = (0..<16).map { _ in
-            TestBatches.batch(count: 4, value: [UInt8](repeating: 7, count: 1024), timestamp: now)
+            TestBatches.batch(
+                count: Self.recordsPerBatch, value: [UInt8](repeating: 7, count: 1024), timestamp: now,
+                leaderEpoch: 1, producerID: source == .idempotentProducer ? 7 : -1,
+                producerEpoch: source == .idempotentProducer ? 0 : -1)
         }
         log.observer = self
     }
@@ -65,9 +79,7 @@ private final class DiskLog: PartitionLogObserver {
         while left > 0 {
             let batch = buffers[next]
             next = (next + 1) % buffers.count
-            var bytes = batch.buffer.mutableBytes(0..<RecordBatchHeader.magicPosition)
-            bytes.storeBytes(of: 0, toByteOffset: 0, as: UInt64.self)
-            _ = try log.appendAsLeader(batch, leaderEpoch: LeaderEpoch(1), durably: isDurable)
+            try append(batch, isDurable: isDurable)
             left -= 1
         }
         lane.flush()
@@ -76,13 +88,28 @@ private final class DiskLog: PartitionLogObserver {
         }
     }
 
+    private func append(_ batch: BufferSlice, isDurable: Bool) throws {
+        var bytes = batch.buffer.mutableBytes(batch.range)
+        let offset = source == .leader ? log.logEndOffset.rawValue : 0
+        bytes.storeBytes(of: offset.bigEndian, toByteOffset: 0, as: Int64.self)
+        if source == .idempotentProducer {
+            bytes.storeBytes(
+                of: nextSequence.bigEndian, toByteOffset: Self.sequencePosition, as: Int32.self)
+            RecordBatch.updateChecksum(of: &bytes)
+            nextSequence += Int32(Self.recordsPerBatch)
+        }
+        if source == .leader {
+            _ = try log.appendAsFollower(batch, durably: isDurable)
+        } else {
+            _ = try log.appendAsLeader(batch, leaderEpoch: LeaderEpoch(1), durably: isDurable)
+        }
+    }
+
     /// Reads all slices from `offset` on. Returns the number of bytes.
-    func readAll(from offset: Offset, sliceByteCount: Int) throws -> Int {
+    func readAll(from offset: Offset, sliceByteCount: Int, limit: ReadLimit) throws -> Int {
         var offset = offset
         var byteCount = 0
-        while let slice = try log.read(from: offset, maximumByteCount: sliceByteCount, limit: .highWatermark)
-            .slice
-        {
+        while let slice = try log.read(from: offset, maximumByteCount: sliceByteCount, limit: limit).slice {
             byteCount += slice.byteCount
             offset = slice.nextOffset
         }
@@ -103,20 +130,11 @@ private func allocations(_ count: Int, _ body: () throws -> Void) rethrows -> UI
 
 @Suite("A partition log and the heap")
 struct AllocationTests {
-    /// What the compiler leaves of a hot path in a debug build, where nothing is specialised, is not looked
-    /// at.
-    #if DEBUG
-        static let isOptimised = false
-    #else
-        static let isOptimised = true
-    #endif
-
-    /// Appends a turn.
-    static let turnByteCount = 16 * 4 * 1024
-
-    @Test("appends that have found their pace allocate nothing", arguments: DiskLog.Way.all)
-    fileprivate func appends(_ way: DiskLog.Way) throws {
-        let disk = try DiskLog(way)
+    @Test(
+        "appends that have found their pace allocate nothing", arguments: DiskLog.Way.all,
+        DiskLog.Source.allCases)
+    fileprivate func appends(_ way: DiskLog.Way, _ source: DiskLog.Source) throws {
+        let disk = try DiskLog(way, source)
         // Arrays reach their size, the index a block that lasts for the rest: 64 KiB a turn, 128 bytes of
         // index.
         _ = try allocations(40) { try disk.turn(isDurable: way.isDurable) }
@@ -124,32 +142,39 @@ struct AllocationTests {
         let count = try allocations(20) { try disk.turn(isDurable: way.isDurable) }
         #expect(disk.acknowledgedCount >= 60)
         #expect(try disk.log.segments.active.offsetIndex().entryCount > entriesBefore)
-        #expect(count <= (Self.isOptimised ? 0 : 20 * 16 * 20))
+        #expect(disk.log.logEndOffset == Offset(60 * 16 * Int64(DiskLog.recordsPerBatch)))
+        #expect(count == 0)
     }
 
-    @Test("reads one after the other, and at random, allocate nothing", arguments: [1, 5000, 100_000])
-    func reads(sliceByteCount: Int) throws {
+    @Test(
+        "reads one after the other, and at random, allocate nothing", arguments: [1, 5000, 100_000],
+        [ReadLimit.logEnd, .highWatermark, .lastStableOffset])
+    func reads(sliceByteCount: Int, limit: ReadLimit) throws {
         let way = DiskLog.Way(queue: .epoll, road: .direct, isDurable: false)
         let disk = try DiskLog(way)
-        _ = try allocations(20) { try disk.turn(isDurable: false) }
-        disk.log.advanceHighWatermark(to: disk.log.logEndOffset)
-        let byteCount = Int(disk.log.byteCount)
-        var readByteCount = try disk.readAll(from: .zero, sliceByteCount: sliceByteCount)
+        _ = try allocations(10) { try disk.turn(isDurable: false) }
+        try disk.log.roll()
+        _ = try allocations(10) { try disk.turn(isDurable: false) }
+        let end = UInt64(disk.log.logEndOffset.rawValue)
+        // Readers up to the high watermark end within the second segment.
+        let limitOffset = limit == .logEnd ? end : end - UInt64(16 * DiskLog.recordsPerBatch)
+        disk.log.advanceHighWatermark(to: Offset(Int64(limitOffset)))
+        let byteCount = Int(disk.log.byteCount) * Int(limitOffset) / Int(end)
+        var readByteCount = try disk.readAll(from: .zero, sliceByteCount: sliceByteCount, limit: limit)
         #expect(readByteCount == byteCount)
         let inTurn = try allocations(3) {
-            readByteCount += try disk.readAll(from: .zero, sliceByteCount: sliceByteCount)
+            readByteCount += try disk.readAll(from: .zero, sliceByteCount: sliceByteCount, limit: limit)
         }
         #expect(readByteCount == 4 * byteCount)
         var generator = SeededGenerator(seed: 3)
-        let end = UInt64(disk.log.logEndOffset.rawValue)
         var found = 0
         let atRandom = try allocations(500) {
-            let offset = Offset(Int64(generator.next() % end))
-            let result = try disk.log.read(from: offset, maximumByteCount: sliceByteCount, limit: .logEnd)
+            let offset = Offset(Int64(generator.next() % limitOffset))
+            let result = try disk.log.read(from: offset, maximumByteCount: sliceByteCount, limit: limit)
             if let slice = result.slice, slice.firstOffset <= offset, slice.nextOffset > offset { found += 1 }
         }
         #expect(found == 500)
-        #expect(inTurn <= (Self.isOptimised ? 0 : 3 * 20 * 16 * 50))
-        #expect(atRandom <= (Self.isOptimised ? 0 : 500 * 50))
+        #expect(inTurn == 0)
+        #expect(atRandom == 0)
     }
 }

@@ -37,7 +37,7 @@ public struct LeaderEpochCache: Sendable {
 
     public init() {}
 
-    public var latest: EpochEntry? { entries.last }
+    public var latest: EpochEntry? { entries.isEmpty ? nil : entries[entries.count - 1] }
     public var earliest: EpochEntry? { entries.first }
     /// The epoch before the latest one.
     public var previousEpoch: LeaderEpoch? { entries.count < 2 ? nil : entries[entries.count - 2].epoch }
