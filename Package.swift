@@ -26,7 +26,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Reso
 }
 
 let fuzzerDependencies: [Target.Dependency] = [
-    "Base", "SystemIO", "RecordFormat", "LogStorage", "SimulationKit",
+    "Base", "SystemIO", "RecordFormat", "LogStorage", "KafkaProtocol", "ProtocolSchema", "SimulationKit",
 ]
 
 // Tests/FuzzTests holds the fuzzers. Swift Testing runs them briefly with a harness of our own; tools/fuzz
@@ -59,10 +59,19 @@ let package = Package(
         // Level 2: the storage engine.
         library("LogStorage", ["Base", "SystemIO", "RecordFormat"]),
 
+        // Level 2: the wire protocol, generated from its schemas by tools/schema.
+        .target(
+            name: "KafkaProtocol", dependencies: ["Base", "RecordFormat"], exclude: ["Schemas"],
+            swiftSettings: strict),
+
         // Level 3: who leads, and who waits.
         library("Replication", ["Base", "SystemIO", "RecordFormat", "LogStorage"]),
 
+        // Level 6: what reads the schemas and writes Swift.
+        library("ProtocolSchema", ["Base"]),
+
         // Level 7: executables.
+        executable("dmq-schema", ["ProtocolSchema"]),
         executable("dmq-dump-log", ["Base", "SystemIO", "RecordFormat", "LogStorage"]),
         executable(
             "dmq-bench",
@@ -88,6 +97,7 @@ let package = Package(
         tests(
             "ReplicationTests",
             ["Base", "SystemIO", "RecordFormat", "LogStorage", "Replication", "SimulationKit"]),
+        tests("KafkaProtocolTests", ["Base", "RecordFormat", "KafkaProtocol", "ProtocolSchema"]),
         tests("SimulationTests", ["Base", "SystemIO", "RecordFormat", "LogStorage", "SimulationKit"]),
         tests(
             "FormatTests", ["Base", "SystemIO", "RecordFormat", "LogStorage"], resources: [.copy("Golden")]),

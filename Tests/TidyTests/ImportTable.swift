@@ -36,7 +36,10 @@ let moduleRules: [ModuleRule] = [
         system: ["Glibc", "Synchronization"]),
     ModuleRule("RecordFormat", level: 1, ["Base", "CLZ4", "CZstd", "CSnappy", "CZlib", "CShims"]),
     ModuleRule("LogStorage", level: 2, ["Base", "SystemIO", "RecordFormat"], system: ["Synchronization"]),
+    ModuleRule("KafkaProtocol", level: 2, ["Base", "RecordFormat"]),
     ModuleRule("Replication", level: 3, ["Base", "SystemIO", "RecordFormat", "LogStorage"]),
+    ModuleRule("ProtocolSchema", level: 6, ["Base"]),
+    ModuleRule("dmq-schema", level: 7, ["ProtocolSchema"], system: ["Foundation"]),
     ModuleRule(
         "dmq-dump-log", level: 7, ["Base", "SystemIO", "RecordFormat", "LogStorage"],
         system: ["Foundation", "Synchronization"]),
@@ -65,13 +68,20 @@ let moduleRules: [ModuleRule] = [
         ["Base", "SystemIO", "RecordFormat", "LogStorage", "SimulationKit", "CAllocationCounter"],
         system: testing + ["Synchronization"]),
     ModuleRule(
+        "KafkaProtocolTests", level: testLevel, ["Base", "RecordFormat", "KafkaProtocol", "ProtocolSchema"],
+        system: testing),
+    ModuleRule(
         "SimulationTests", level: testLevel,
         ["Base", "SystemIO", "RecordFormat", "LogStorage", "SimulationKit"],
         system: testing + ["Synchronization"]),
     ModuleRule(
         "FormatTests", level: testLevel, ["Base", "SystemIO", "RecordFormat", "LogStorage"], system: testing),
     ModuleRule(
-        "FuzzTests", level: testLevel, ["Base", "SystemIO", "RecordFormat", "LogStorage", "SimulationKit"],
+        "FuzzTests", level: testLevel,
+        [
+            "Base", "SystemIO", "RecordFormat", "LogStorage", "KafkaProtocol", "ProtocolSchema",
+            "SimulationKit",
+        ],
         system: testing),
     ModuleRule(
         "CommandTests", level: testLevel,
