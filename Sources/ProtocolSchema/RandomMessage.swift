@@ -1,4 +1,4 @@
-public import Base
+internal import Base
 
 /// Writes random messages as bytes, straight from a schema: a second, slow and obvious encoder for tests and
 /// fuzzers, which shares nothing with the generated one.
