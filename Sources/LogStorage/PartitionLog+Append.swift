@@ -20,6 +20,8 @@ private struct AppendSummary {
     var recordCount: Int64 = 0
     var maxTimestamp = Timestamp.none
     var lastOffset = Offset(-1)
+    /// Of the last batch seen; with one batch, its.
+    var header: RecordBatchHeader?
 }
 
 extension PartitionLog {
@@ -39,8 +41,7 @@ extension PartitionLog {
         try checkChangeable()
         let now = lane.now
         let summary = try checkFromClient(batches, origin: origin, now: now)
-        if summary.batchCount == 1 {
-            let header = try header(of: batches, at: 0, index: 0)
+        if summary.batchCount == 1, let header = summary.header {
             if let duplicate = try checkProducer(header, of: batches, origin: origin) { return duplicate }
         }
         let logAppendTime = configuration.timestampType == .logAppendTime ? now : .none
@@ -54,7 +55,13 @@ extension PartitionLog {
         var nextOffset = firstOffset
         var position = batches.range.lowerBound
         while position < batches.range.upperBound {
-            var header = try header(of: batches, at: position - batches.range.lowerBound, index: 0)
+            var header: RecordBatchHeader
+            if summary.batchCount == 1, let known = summary.header {
+                // Nobody has touched it since it was read.
+                header = known
+            } else {
+                header = try self.header(of: batches, at: position - batches.range.lowerBound, index: 0)
+            }
             var bytes = batches.buffer.mutableBytes(position..<position + header.byteCount)
             RecordBatch.assign(baseOffset: nextOffset, leaderEpoch: leaderEpoch, in: &bytes)
             if logAppendTime != .none {
@@ -131,6 +138,7 @@ extension PartitionLog {
             summary.recordCount += Int64(header.recordCount)
             summary.maxTimestamp = max(summary.maxTimestamp, header.maxTimestamp)
             start += header.byteCount
+            summary.header = header
         }
         if summary.batchCount == 0 { throw .emptyAppend }
         if summary.batchCount > 1, origin == .client { throw .moreThanOneBatch(summary.batchCount) }
@@ -240,15 +248,17 @@ extension PartitionLog {
     private func makeRoom(
         for byteCount: Int, lastOffset: Offset, timestamp: Timestamp, now: Timestamp
     ) throws(LogError) {
+        var active = segments.active
         // A roll that a full disk interrupted has sealed the segment already.
-        if segments.active.isSealed
-            || segments.active.mustRoll(
+        if active.isSealed
+            || active.mustRoll(
                 before: byteCount, lastOffset: lastOffset, timestamp: timestamp, now: now, configuration)
         {
             try roll(now: now)
+            active = segments.active
         }
         do {
-            try segments.active.reserve(byteCount, configuration: configuration)
+            try active.reserve(byteCount, configuration: configuration)
         } catch {
             throw directory.writeFailed(error)
         }
