@@ -26,7 +26,8 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Reso
 }
 
 let fuzzerDependencies: [Target.Dependency] = [
-    "Base", "SystemIO", "RecordFormat", "LogStorage", "KafkaProtocol", "ProtocolSchema", "SimulationKit",
+    "Base", "SystemIO", "RecordFormat", "Settings", "LogStorage", "KafkaProtocol", "ProtocolSchema",
+    "SimulationKit",
 ]
 
 // Tests/FuzzTests holds the fuzzers. Swift Testing runs them briefly with a harness of our own; tools/fuzz
@@ -55,6 +56,7 @@ let package = Package(
         // Level 1: the kernel, and the bytes.
         library("SystemIO", ["Base", "CLiburing", "CLinux", "CShims"]),
         library("RecordFormat", ["Base", "CLZ4", "CZstd", "CSnappy", "CZlib", "CShims"]),
+        library("Settings", ["Base"]),
 
         // Level 2: the storage engine.
         library("LogStorage", ["Base", "SystemIO", "RecordFormat"]),
@@ -91,6 +93,7 @@ let package = Package(
         tests("BaseTests", ["Base"]),
         tests("SystemIOTests", ["Base", "SystemIO", "SimulationKit", "CAllocationCounter"]),
         tests("RecordFormatTests", ["Base", "RecordFormat", "CAllocationCounter"]),
+        tests("SettingsTests", ["Base", "Settings"]),
         tests(
             "LogStorageTests",
             ["Base", "SystemIO", "RecordFormat", "LogStorage", "SimulationKit", "CAllocationCounter"]),

@@ -35,6 +35,7 @@ let moduleRules: [ModuleRule] = [
         "SystemIO", level: 1, ["Base", "CLiburing", "CLinux", "CShims"],
         system: ["Glibc", "Synchronization"]),
     ModuleRule("RecordFormat", level: 1, ["Base", "CLZ4", "CZstd", "CSnappy", "CZlib", "CShims"]),
+    ModuleRule("Settings", level: 1, ["Base"]),
     ModuleRule("LogStorage", level: 2, ["Base", "SystemIO", "RecordFormat"], system: ["Synchronization"]),
     ModuleRule("KafkaProtocol", level: 2, ["Base", "RecordFormat"]),
     ModuleRule("Replication", level: 3, ["Base", "SystemIO", "RecordFormat", "LogStorage"]),
@@ -60,6 +61,7 @@ let moduleRules: [ModuleRule] = [
     ModuleRule(
         "RecordFormatTests", level: testLevel, ["Base", "RecordFormat", "CShims", "CAllocationCounter"],
         system: testing),
+    ModuleRule("SettingsTests", level: testLevel, ["Base", "Settings"], system: testing),
     ModuleRule(
         "ReplicationTests", level: testLevel,
         ["Base", "SystemIO", "RecordFormat", "LogStorage", "Replication", "SimulationKit"], system: testing),
@@ -79,7 +81,7 @@ let moduleRules: [ModuleRule] = [
     ModuleRule(
         "FuzzTests", level: testLevel,
         [
-            "Base", "SystemIO", "RecordFormat", "LogStorage", "KafkaProtocol", "ProtocolSchema",
+            "Base", "SystemIO", "RecordFormat", "Settings", "LogStorage", "KafkaProtocol", "ProtocolSchema",
             "SimulationKit",
         ],
         system: testing),

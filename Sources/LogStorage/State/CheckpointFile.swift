@@ -9,6 +9,8 @@
 // has no checksum; whatever deviates from the format is refused. What may be done when a file is lost stands
 // with each kind.
 
+internal import Base
+
 /// Reads a checkpoint line by line, field by field.
 struct CheckpointReader {
     static let version: Int64 = 0
@@ -119,12 +121,4 @@ func decimal(_ digits: ArraySlice<UInt8>) -> Int64? {
         value = sum
     }
     return value
-}
-
-/// Bytes of a file as they may stand in a message: at most 40, in quotes, everything unprintable as `?`.
-func quotedText(_ bytes: ArraySlice<UInt8>) -> String {
-    let printable = bytes.prefix(40).map {
-        $0 >= 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "\"") ? $0 : UInt8(ascii: "?")
-    }
-    return "\"\(String(decoding: printable, as: UTF8.self))\(bytes.count > 40 ? "..." : "")\""
 }

@@ -11,6 +11,7 @@
 // stop and removed before anything else is changed. When it is lost, logs are recovered from their recovery
 // points.
 
+internal import Base
 public import SystemIO
 
 /// The marker of a clean stop in a log directory.

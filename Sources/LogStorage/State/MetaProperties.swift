@@ -9,6 +9,7 @@
 // Comments, unknown keys and the order of the lines are kept. It has no checksum, and is replaced as a whole.
 // It cannot be rebuilt: without it a directory is not taken for one of ours.
 
+internal import Base
 public import RecordFormat
 public import SystemIO
 
@@ -80,7 +81,12 @@ public struct MetaProperties: Hashable, Sendable {
         }
         func quoted(_ text: String) -> String { quotedText(Array(text.utf8)[...]) }
 
-        let properties = try JavaProperties(parsing: bytes, path: path, remedy: Self.remedy)
+        let properties: JavaProperties
+        do {
+            properties = try JavaProperties(parsing: bytes)
+        } catch {
+            throw .malformed(path: path, line: error.line, reason: "\(error.reason); \(Self.remedy)")
+        }
         guard let version = properties[Key.version] else { throw malformed("version is missing") }
         guard version == Self.supportedVersion else {
             throw .malformed(

@@ -8,6 +8,7 @@
 // It has no checksum, and is replaced as a whole. When it is lost it is written anew once the topic's ID is
 // known; until then the directory could be taken for that of an older topic of the same name.
 
+internal import Base
 public import RecordFormat
 public import SystemIO
 

@@ -12,30 +12,42 @@
 // Stricter than Java: a key may not occur twice, and \u must be followed by four digits that make up whole
 // characters.
 
-internal import RecordFormat
+/// What a properties file has that cannot be taken.
+public struct JavaPropertiesError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// Counted from 1: where the property begins.
+    public let line: Int
+    /// What was found.
+    public let reason: String
+
+    public var description: String { "line \(line): \(reason)" }
+}
 
 /// The lines of a properties file, in their order.
-struct JavaProperties: Hashable, Sendable {
-    enum Line: Hashable, Sendable {
+public struct JavaProperties: Hashable, Sendable {
+    private enum Line: Hashable, Sendable {
         /// A comment or an empty line, as it stands.
         case other([UInt8])
         case property(key: String, value: String)
     }
 
-    private(set) var lines: [Line] = []
+    private var lines: [Line] = []
 
-    init() {}
+    public init() {}
 
-    var keys: [String] {
+    /// The keys in the order of the file.
+    public var keys: [String] { entries.map(\.key) }
+
+    /// Keys and values in the order of the file; no key occurs twice.
+    public var entries: [(key: String, value: String)] {
         lines.compactMap { line in
-            if case .property(let key, _) = line { return key }
+            if case .property(let key, let value) = line { return (key, value) }
             return nil
         }
     }
 
     /// Setting replaces the value where the key stands, or adds a line at the end; setting nil removes the
     /// line.
-    subscript(key: String) -> String? {
+    public subscript(key: String) -> String? {
         get {
             for case .property(key, let value) in lines { return value }
             return nil
@@ -55,9 +67,9 @@ struct JavaProperties: Hashable, Sendable {
     }
 
     /// Adds a comment; `text` may have no line ends and only ASCII characters.
-    mutating func addComment(_ text: String) { lines.append(.other(Array("#\(text)".utf8))) }
+    public mutating func addComment(_ text: String) { lines.append(.other(Array("#\(text)".utf8))) }
 
-    init(parsing bytes: [UInt8], path: String, remedy: String) throws(StateFileError) {
+    public init(parsing bytes: [UInt8]) throws(JavaPropertiesError) {
         var seen: Set<String> = []
         var rest = bytes[...]
         var number = 0
@@ -77,32 +89,32 @@ struct JavaProperties: Hashable, Sendable {
                 logical += line.drop(while: Self.isSpace)
             }
             guard let (key, value) = Self.property(logical) else {
-                throw .malformed(
-                    path: path, line: first,
-                    reason: "\(quotedText(logical[...])) has a bad \\u escape; \(remedy)")
+                throw JavaPropertiesError(
+                    line: first, reason: "\(quotedText(logical[...])) has a bad \\u escape")
             }
             guard seen.insert(key).inserted else {
-                throw .malformed(
-                    path: path, line: first,
-                    reason: "\(quotedText(Array(key.utf8)[...])) is set a second time; \(remedy)")
+                throw JavaPropertiesError(
+                    line: first, reason: "\(quotedText(Array(key.utf8)[...])) is set a second time")
             }
             lines.append(.property(key: key, value: value))
         }
     }
 
-    func encoded() -> [UInt8] {
-        var text = ByteWriter(capacity: 256)
+    /// The content of a file that says the same.
+    public func encoded() -> [UInt8] {
+        var text: [UInt8] = []
+        text.reserveCapacity(256)
         for line in lines {
             switch line {
-            case .other(let bytes): text.write(bytes)
+            case .other(let bytes): text += bytes
             case .property(let key, let value):
                 Self.escape(key, isKey: true, into: &text)
-                text.write(UInt8(ascii: "="))
+                text.append(UInt8(ascii: "="))
                 Self.escape(value, isKey: false, into: &text)
             }
-            text.write(UInt8(ascii: "\n"))
+            text.append(UInt8(ascii: "\n"))
         }
-        return text.bytes
+        return text
     }
 
     private static func takeLine(_ rest: inout ArraySlice<UInt8>, _ number: inout Int) -> ArraySlice<UInt8> {
@@ -182,23 +194,23 @@ struct JavaProperties: Hashable, Sendable {
     }
 
     /// As Java writes it: spaces are escaped in keys and at the beginning of values.
-    private static func escape(_ text: String, isKey: Bool, into output: inout ByteWriter) {
+    private static func escape(_ text: String, isKey: Bool, into output: inout [UInt8]) {
         for (index, unit) in text.utf16.enumerated() {
             switch unit {
             case 0x20:
-                output.write(utf8: isKey || index == 0 ? "\\ " : " ")
-            case 0x09: output.write(utf8: "\\t")
-            case 0x0A: output.write(utf8: "\\n")
-            case 0x0D: output.write(utf8: "\\r")
-            case 0x0C: output.write(utf8: "\\f")
+                output += (isKey || index == 0 ? "\\ " : " ").utf8
+            case 0x09: output += "\\t".utf8
+            case 0x0A: output += "\\n".utf8
+            case 0x0D: output += "\\r".utf8
+            case 0x0C: output += "\\f".utf8
             case UInt16(UInt8(ascii: "\\")), UInt16(UInt8(ascii: "=")), UInt16(UInt8(ascii: ":")),
                 UInt16(UInt8(ascii: "#")), UInt16(UInt8(ascii: "!")):
-                output.write(UInt8(ascii: "\\"))
-                output.write(UInt8(truncatingIfNeeded: unit))
-            case 0x21..<0x7F: output.write(UInt8(truncatingIfNeeded: unit))
+                output.append(UInt8(ascii: "\\"))
+                output.append(UInt8(truncatingIfNeeded: unit))
+            case 0x21..<0x7F: output.append(UInt8(truncatingIfNeeded: unit))
             default:
                 let digits = String(unit, radix: 16, uppercase: true)
-                output.write(utf8: "\\u" + String(repeating: "0", count: 4 - digits.utf8.count) + digits)
+                output += ("\\u" + String(repeating: "0", count: 4 - digits.utf8.count) + digits).utf8
             }
         }
     }
