@@ -65,7 +65,16 @@ public struct MessageReader: ~Escapable {
 
     @inline(never)
     func failure(_ field: StaticString, _ reason: ProtocolError.Reason) -> ProtocolError {
-        ProtocolError(message: message, version: version, field: field, position: next, reason: reason)
+        failure(field, reason, at: next)
+    }
+
+    // Where a value has been passed over that is refused, its position is given instead of set: release
+    // builds of Swift 6.3 do not compile when a change of `next` stands before a use of the whole reader.
+    @inline(never)
+    private func failure(
+        _ field: StaticString, _ reason: ProtocolError.Reason, at position: Int
+    ) -> ProtocolError {
+        ProtocolError(message: message, version: version, field: field, position: position, reason: reason)
     }
 
     @inline(never)
@@ -152,18 +161,33 @@ public struct MessageReader: ~Escapable {
         }
         if length >= 0 && length <= maximum { return length }
         if length == -1 && mayBeNull { return nil }
-        next = start
-        throw failure(field, length == -1 ? .unexpectedNull : .invalidLength(length))
+        throw failure(field, length == -1 ? .unexpectedNull : .invalidLength(length), at: start)
     }
 
-    /// The next `count` bytes, which are passed over.
-    @_lifetime(copy self)
-    private mutating func take(_ count: Int, _ field: StaticString) throws(ProtocolError) -> RawSpan {
+    /// Passes over `count` bytes.
+    ///
+    /// - Returns: where they begin.
+    private mutating func skip(_ count: Int, _ field: StaticString) throws(ProtocolError) -> Int {
         if bytes.byteCount - next < count { throw underflow(field, count) }
-        let result = bytes.extracting(next..<(next + count))
+        let start = next
         next += count
-        return result
+        return start
     }
+
+    // Spans are made and used up in functions of their own that change nothing: release builds of Swift 6.3
+    // do not compile when a span of `bytes` lives on while `next` changes.
+
+    /// The bytes of a range as text, nil when they are not UTF-8.
+    @inline(never)
+    private func text(_ range: Range<Int>) -> String? {
+        guard let text = try? UTF8Span(validating: Span<UInt8>(_bytes: bytes.extracting(range))) else {
+            return nil
+        }
+        return String(copying: text)
+    }
+
+    @inline(never)
+    private func copy(_ range: Range<Int>) -> [UInt8] { Array(copying: bytes.extracting(range)) }
 
     // MARK: - Strings and bytes
 
@@ -173,14 +197,10 @@ public struct MessageReader: ~Escapable {
         let length = try length(
             field, .short, maximum: Self.maximumStringByteCount, mayBeNull: mayBeNull)
         guard let length else { return nil }
-        let start = next
-        let span = Span<UInt8>(_bytes: try take(length, field))
-        do {
-            return String(copying: try UTF8Span(validating: span))
-        } catch {
-            next = start
-            throw failure(field, .invalidUTF8)
-        }
+        if bytes.byteCount - next < length { throw underflow(field, length) }
+        guard let text = text(next..<(next + length)) else { throw failure(field, .invalidUTF8) }
+        next += length
+        return text
     }
 
     mutating func string(_ field: StaticString) throws(ProtocolError) -> String {
@@ -192,14 +212,13 @@ public struct MessageReader: ~Escapable {
     ) throws(ProtocolError) -> [UInt8]? {
         let length = try length(field, .long, maximum: Int(Int32.max), mayBeNull: mayBeNull)
         guard let length else { return nil }
-        return copy(try take(length, field))
+        let start = try skip(length, field)
+        return copy(start..<next)
     }
 
     mutating func bytes(_ field: StaticString) throws(ProtocolError) -> [UInt8] {
         try optionalBytes(field, mayBeNull: false) ?? []
     }
-
-    private func copy(_ span: RawSpan) -> [UInt8] { Array(copying: span) }
 
     /// Not copied: only where they are.
     mutating func optionalRecords(
@@ -207,8 +226,7 @@ public struct MessageReader: ~Escapable {
     ) throws(ProtocolError) -> RecordBytes? {
         let length = try length(field, .long, maximum: Int(Int32.max), mayBeNull: mayBeNull)
         guard let length else { return nil }
-        let start = next
-        _ = try take(length, field)
+        let start = try skip(length, field)
         return .external(position: start, byteCount: length)
     }
 
@@ -233,8 +251,7 @@ public struct MessageReader: ~Escapable {
         let presence = try int8(field)
         if presence == -1 { return nil }
         if presence != 1 {
-            next = start
-            throw failure(field, .invalidPresence(presence))
+            throw failure(field, .invalidPresence(presence), at: start)
         }
         return try Structure(from: &self)
     }
@@ -248,13 +265,11 @@ public struct MessageReader: ~Escapable {
             return nil
         }
         if count > (bytes.byteCount - next) / max(minimum, 1) {
-            next = start
-            throw failure(field, .impossibleCount(count))
+            throw failure(field, .impossibleCount(count), at: start)
         }
         allowance -= count * stride
         if allowance < 0 {
-            next = start
-            throw failure(field, .tooManyElements(count))
+            throw failure(field, .tooManyElements(count), at: start)
         }
         return count
     }
@@ -320,8 +335,7 @@ public struct MessageReader: ~Escapable {
         let start = next
         let tag = try unsignedVarint("taggedFields")
         if !tags.isFirst && tag <= tags.tag {
-            next = start
-            throw failure("taggedFields", .unorderedTag(tag))
+            throw failure("taggedFields", .unorderedTag(tag), at: start)
         }
         (tags.tag, tags.isFirst) = (tag, false)
         let byteCount = Int(try unsignedVarint("taggedFields"))
@@ -343,7 +357,8 @@ public struct MessageReader: ~Escapable {
     mutating func unknownTaggedField(_ tags: Tags) throws(ProtocolError) -> UnknownTaggedField {
         allowance -= MemoryLayout<UnknownTaggedField>.stride
         if allowance < 0 { throw failure("taggedFields", .tooManyElements(1)) }
-        return UnknownTaggedField(tag: tags.tag, bytes: copy(try take(tags.byteCount, "taggedFields")))
+        let start = try skip(tags.byteCount, "taggedFields")
+        return UnknownTaggedField(tag: tags.tag, bytes: copy(start..<next))
     }
 
     /// All tagged fields of a structure that has none of its own.

@@ -1,5 +1,6 @@
-import KafkaProtocol
 import Testing
+
+@testable import KafkaProtocol
 
 /// Bytes that lie: each is refused for its own reason, before memory is taken.
 @Suite("Hostile input")
@@ -27,29 +28,57 @@ struct HostileInputTests {
             reason(MetadataRequest.self, 9, [0xFF, 0xFF, 0xFF, 0xFF, 0x0F]) == .invalidLength(0xFFFF_FFFE))
     }
 
-    @Test("lists of tiny elements may not take memory out of proportion to the message")
-    func amplification() {
-        // 200,000 topics of five bytes each, none of them with a partition or a name.
-        let count = 200_000
-        var bytes: [UInt8] = [0xFF, 0xFF, 0, 0, 0, 0, 0, 0]
-        bytes += [UInt8(count >> 24), UInt8(count >> 16 & 255), UInt8(count >> 8 & 255), UInt8(count & 255)]
-        bytes += [UInt8](repeating: 0, count: 6 * count)
-        let topics = try? ProduceRequest(decoding: bytes.span.bytes, version: 3).topicData.count
-        #expect(topics == count)
-        // Structures of many optional fields, of which only a few bytes come.
-        #expect(
-            MemoryLayout<FetchResponse.PartitionData>.stride
-                < 32 * FetchResponse.PartitionData.minimumByteCount)
+    /// A message whose elements take one byte each and a kilobyte in memory.
+    private struct Swollen: Message {
+        static let name: StaticString = "Swollen"
+        static let versions: ClosedRange<Int16> = 0...0
+        static let firstFlexibleVersion: Int16 = .max
+        static let minimumByteCount = 4
+        var elements: [Element] = []
+
+        init(from reader: inout MessageReader) throws(ProtocolError) {
+            elements = try reader.structures("elements")
+        }
+        func encode(to writer: inout MessageWriter) throws(ProtocolError) {
+            try writer.structures(elements, "elements")
+        }
+
+        struct Element: WireStructure {
+            static let minimumByteCount = 1
+            var value: Int8
+            var room = InlineRoom()
+
+            init(from reader: inout MessageReader) throws(ProtocolError) { value = try reader.int8("value") }
+            func encode(to writer: inout MessageWriter) throws(ProtocolError) { writer.int8(value) }
+        }
+
+        struct InlineRoom: Equatable {
+            var (a, b, c, d) = (Row(), Row(), Row(), Row())
+        }
+        struct Row: Equatable {
+            var (a, b, c, d, e, f, g, h) = (0, 0, 0, 0, 0, 0, 0, 0)
+        }
     }
 
-    @Test("no structure takes more than 32 times its smallest form by itself")
-    func strides() throws {
-        // Most lists then cannot exceed their allowance at all; those that could are bounded by it.
-        var bytes: [UInt8] = [0, 0, 0, 0]
+    @Test("lists may not take memory out of proportion to the message")
+    func amplification() {
+        #expect(MemoryLayout<Swollen.Element>.stride > 256)
+        // Every message may have some.
+        #expect(reason(Swollen.self, 0, [0, 0, 0, 100] + [UInt8](repeating: 0, count: 100)) == nil)
+        let count = 50_000
+        let head: [UInt8] = [0, 0, UInt8(count >> 8), UInt8(count & 255)]
+        #expect(
+            reason(Swollen.self, 0, head + [UInt8](repeating: 0, count: count)) == .tooManyElements(count))
+    }
+
+    @Test("honest lists of the leanest elements fit")
+    func leanElements() {
         let count = 1 << 20
-        bytes = [UInt8(count >> 24), UInt8(count >> 16), UInt8(count >> 8 & 255), UInt8(count & 255)]
-        bytes += [UInt8](repeating: 0, count: 2 * count)
-        #expect(reason(DeleteGroupsRequest.self, 0, bytes) == nil)
+        let head: [UInt8] = [0, UInt8(count >> 16), UInt8(count >> 8 & 255), UInt8(count & 255)]
+        // Empty strings, the leanest lists, and the structure that grows most when it is read.
+        #expect(reason(DeleteGroupsRequest.self, 0, head + [UInt8](repeating: 0, count: 2 * count)) == nil)
+        #expect(reason(CreateTopicsResponse.self, 0, head + [UInt8](repeating: 0, count: 4 * count)) == nil)
+        #expect(MemoryLayout<CreateTopicsResponse.CreatableTopicResult>.stride > 80)
     }
 
     @Test("null where it may not be, and lengths below it, are refused")
