@@ -93,7 +93,7 @@ let package = Package(
         tests("BaseTests", ["Base"]),
         tests("SystemIOTests", ["Base", "SystemIO", "SimulationKit", "CAllocationCounter"]),
         tests("RecordFormatTests", ["Base", "RecordFormat", "CAllocationCounter"]),
-        tests("SettingsTests", ["Base", "Settings"]),
+        tests("SettingsTests", ["Base", "Settings", "LogStorage"]),
         tests(
             "LogStorageTests",
             ["Base", "SystemIO", "RecordFormat", "LogStorage", "SimulationKit", "CAllocationCounter"]),

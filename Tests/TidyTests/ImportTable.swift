@@ -61,7 +61,7 @@ let moduleRules: [ModuleRule] = [
     ModuleRule(
         "RecordFormatTests", level: testLevel, ["Base", "RecordFormat", "CShims", "CAllocationCounter"],
         system: testing),
-    ModuleRule("SettingsTests", level: testLevel, ["Base", "Settings"], system: testing),
+    ModuleRule("SettingsTests", level: testLevel, ["Base", "Settings", "LogStorage"], system: testing),
     ModuleRule(
         "ReplicationTests", level: testLevel,
         ["Base", "SystemIO", "RecordFormat", "LogStorage", "Replication", "SimulationKit"], system: testing),
