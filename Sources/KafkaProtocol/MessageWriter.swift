@@ -20,7 +20,9 @@ public struct MessageWriter: Sendable {
     /// A length in front of a frame takes this many bytes.
     public static let lengthPrefixByteCount = 4
 
-    private var output: ByteWriter
+    // What was written, and behind it room for more: zeros, or what was written before `removeAll`.
+    private var storage: [UInt8]
+    private var end = 0
     /// Bytes to be put in between, by rising position.
     public private(set) var splices: [Splice] = []
     private var splicedByteCount = 0
@@ -31,23 +33,23 @@ public struct MessageWriter: Sendable {
     public private(set) var isFlexible = false
 
     /// - Parameter capacity: bytes to make room for at once.
-    public init(capacity: Int = 0) { output = ByteWriter(capacity: capacity) }
+    public init(capacity: Int = 0) { storage = [UInt8](repeating: 0, count: capacity) }
 
     /// The writer's own bytes, without the spliced ones.
     public var span: RawSpan {
         @_lifetime(borrow self)
-        get { output.span }
+        get { storage.span.bytes.extracting(0..<end) }
     }
 
     /// As `span`, as an array.
-    public var bytes: [UInt8] { output.bytes }
+    public var bytes: [UInt8] { Array(storage[..<end]) }
 
     /// How many bytes there are with the spliced ones.
-    public var totalByteCount: Int { output.byteCount + splicedByteCount }
+    public var totalByteCount: Int { end + splicedByteCount }
 
     /// Forgets what was written and keeps the room.
     public mutating func removeAll() {
-        output.removeAll()
+        end = 0
         splices.removeAll(keepingCapacity: true)
         splicedByteCount = 0
     }
@@ -62,11 +64,11 @@ public struct MessageWriter: Sendable {
         guard Body.versions.contains(version) else {
             throw failure("", .unsupportedVersion(known: Body.versions))
         }
-        let (start, spliceCount, spliced) = (output.byteCount, splices.count, splicedByteCount)
+        let (start, spliceCount, spliced) = (end, splices.count, splicedByteCount)
         do {
             try body.encode(to: &self)
         } catch {
-            output.truncate(to: start)
+            end = start
             splices.removeLast(splices.count - spliceCount)
             splicedByteCount = spliced
             throw error
@@ -76,7 +78,7 @@ public struct MessageWriter: Sendable {
     @inline(never)
     private func failure(_ field: StaticString, _ reason: ProtocolError.Reason) -> ProtocolError {
         ProtocolError(
-            message: message, version: version, field: field, position: output.byteCount, reason: reason)
+            message: message, version: version, field: field, position: end, reason: reason)
     }
 
     /// The error for a value that the version has no place for.
@@ -92,12 +94,12 @@ public struct MessageWriter: Sendable {
     }
 
     /// That no tagged field follows, whatever is being written.
-    mutating func noTaggedFields() { output.write(0 as UInt8) }
+    mutating func noTaggedFields() { append(0 as UInt8) }
 
     /// Leaves room for the length of a frame, and remembers where.
     public mutating func beginFrame() -> Frame {
-        let frame = Frame(position: output.byteCount, totalBefore: totalByteCount)
-        output.write(Int32(0))
+        let frame = Frame(position: end, totalBefore: totalByteCount)
+        append(Int32(0))
         return frame
     }
 
@@ -111,12 +113,12 @@ public struct MessageWriter: Sendable {
             cancelFrame(frame)
             throw error
         }
-        output.overwrite(length, at: frame.position)
+        store(length, at: frame.position)
     }
 
     /// Forgets everything since `beginFrame`.
     public mutating func cancelFrame(_ frame: Frame) {
-        output.truncate(to: frame.position)
+        end = frame.position
         while let last = splices.last, last.position > frame.position {
             splices.removeLast()
             splicedByteCount -= last.byteCount
@@ -129,46 +131,100 @@ public struct MessageWriter: Sendable {
         fileprivate let totalBefore: Int
     }
 
-    // MARK: - Numbers
+    // MARK: - Storage
 
-    mutating func int8(_ value: Int8) { output.write(value) }
-    mutating func int16(_ value: Int16) { output.write(value) }
-    mutating func int32(_ value: Int32) { output.write(value) }
-    mutating func int64(_ value: Int64) { output.write(value) }
-    mutating func uint16(_ value: UInt16) { output.write(value) }
-    mutating func bool(_ value: Bool) { output.write(value ? 1 : 0 as UInt8) }
-    mutating func float64(_ value: Double) { output.write(value.bitPattern) }
-
-    mutating func uuid(_ value: UniqueID) {
-        output.write(value.high)
-        output.write(value.low)
+    private mutating func reserve(_ count: Int) {
+        if storage.count - end < count { grow(count) }
     }
 
-    mutating func unsignedVarint(_ value: Int) { output.writeUnsignedVarlong(UInt64(value)) }
+    /// At least doubles the room, so that what was written is copied seldom.
+    @inline(never)
+    private mutating func grow(_ count: Int) {
+        let wanted = max(end + count, 2 * storage.count, Self.smallestCapacity)
+        storage.append(contentsOf: repeatElement(0, count: wanted - storage.count))
+    }
+
+    private static let smallestCapacity = 256
+
+    @inline(__always)
+    private mutating func store<Value: FixedWidthInteger & BitwiseCopyable>(_ value: Value, at position: Int)
+    {
+        var span = storage.mutableSpan
+        var bytes = span.mutableBytes
+        bytes.storeBytes(of: value.bigEndian, toByteOffset: position, as: Value.self)
+    }
+
+    @inline(__always)
+    private mutating func append<Value: FixedWidthInteger & BitwiseCopyable>(_ value: Value) {
+        let position = end
+        reserve(MemoryLayout<Value>.size)
+        end = position + MemoryLayout<Value>.size
+        store(value, at: position)
+    }
+
+    private mutating func append(_ bytes: [UInt8]) {
+        let position = end
+        reserve(bytes.count)
+        end = position + bytes.count
+        storage.replaceSubrange(position..<end, with: bytes)
+    }
+
+    private mutating func append(_ bytes: Span<UInt8>) {
+        let position = end
+        reserve(bytes.count)
+        end = position + bytes.count
+        var span = storage.mutableSpan
+        for index in bytes.indices { span[position + index] = bytes[index] }
+    }
+
+    // MARK: - Numbers
+
+    mutating func int8(_ value: Int8) { append(value) }
+    mutating func int16(_ value: Int16) { append(value) }
+    mutating func int32(_ value: Int32) { append(value) }
+    mutating func int64(_ value: Int64) { append(value) }
+    mutating func uint16(_ value: UInt16) { append(value) }
+    mutating func bool(_ value: Bool) { append(value ? 1 : 0 as UInt8) }
+    mutating func float64(_ value: Double) { append(value.bitPattern) }
+
+    mutating func uuid(_ value: UniqueID) {
+        append(value.high)
+        append(value.low)
+    }
+
+    /// Seven bits a byte, the lowest first.
+    mutating func unsignedVarint(_ value: Int) {
+        var rest = value
+        while rest >= 0x80 {
+            append(UInt8(truncatingIfNeeded: rest) | 0x80)
+            rest >>= 7
+        }
+        append(UInt8(truncatingIfNeeded: rest))
+    }
 
     // MARK: - Strings and bytes
 
     private mutating func null(_ field: StaticString, isShort: Bool, mayBeNull: Bool) throws(ProtocolError) {
         if !mayBeNull { throw failure(field, .unexpectedNull) }
         if isFlexible {
-            output.write(0 as UInt8)
+            append(0 as UInt8)
         } else if isShort {
-            output.write(-1 as Int16)
+            append(-1 as Int16)
         } else {
-            output.write(-1 as Int32)
+            append(-1 as Int32)
         }
     }
 
     private mutating func length(_ count: Int, _ field: StaticString) throws(ProtocolError) {
         guard let length = Int32(exactly: count) else { throw failure(field, .tooLarge(count)) }
-        if isFlexible { unsignedVarint(count + 1) } else { output.write(length) }
+        if isFlexible { unsignedVarint(count + 1) } else { append(length) }
     }
 
     mutating func string(_ value: String, _ field: StaticString) throws(ProtocolError) {
         let count = value.utf8.count
         if count > MessageReader.maximumStringByteCount { throw failure(field, .tooLarge(count)) }
-        if isFlexible { unsignedVarint(count + 1) } else { output.write(Int16(truncatingIfNeeded: count)) }
-        output.write(utf8: value)
+        if isFlexible { unsignedVarint(count + 1) } else { append(Int16(truncatingIfNeeded: count)) }
+        append(value.utf8Span.span)
     }
 
     mutating func optionalString(
@@ -180,7 +236,7 @@ public struct MessageWriter: Sendable {
 
     mutating func bytes(_ value: [UInt8], _ field: StaticString) throws(ProtocolError) {
         try length(value.count, field)
-        output.write(value)
+        append(value)
     }
 
     mutating func optionalBytes(
@@ -193,9 +249,9 @@ public struct MessageWriter: Sendable {
     mutating func records(_ value: RecordBytes, _ field: StaticString) throws(ProtocolError) {
         try length(value.byteCount, field)
         switch value {
-        case .inline(let bytes): output.write(bytes)
+        case .inline(let bytes): append(bytes)
         case .external(let token, let byteCount):
-            splices.append(Splice(position: output.byteCount, byteCount: byteCount, token: token))
+            splices.append(Splice(position: end, byteCount: byteCount, token: token))
             splicedByteCount += byteCount
         }
     }
@@ -214,10 +270,10 @@ public struct MessageWriter: Sendable {
     ) throws(ProtocolError) {
         guard let value else {
             if !mayBeNull { throw failure(field, .unexpectedNull) }
-            output.write(-1 as Int8)
+            append(-1 as Int8)
             return
         }
-        if mayBeNull { output.write(1 as Int8) }
+        if mayBeNull { append(1 as Int8) }
         try value.encode(to: &self)
     }
 
@@ -225,7 +281,9 @@ public struct MessageWriter: Sendable {
         _ value: [Element], _ field: StaticString
     ) throws(ProtocolError) {
         try length(value.count, field)
-        for element in value { try element.encode(to: &self) }
+        // Through a span: taking elements out of the array would copy each, with all that it refers to.
+        let elements = value.span
+        for index in elements.indices { try elements[index].encode(to: &self) }
     }
 
     mutating func optionalStructures<Element: WireStructure>(
@@ -263,20 +321,20 @@ public struct MessageWriter: Sendable {
     }
 
     mutating func beginTaggedFields(_ unknown: [UnknownTaggedField]) -> Tags {
-        let tags = Tags(position: output.byteCount, unknown: unknown)
-        output.write(0 as UInt8)
+        let tags = Tags(position: end, unknown: unknown)
+        append(0 as UInt8)
         return tags
     }
 
     mutating func beginTag(_ tag: UInt32, _ tags: inout Tags) throws(ProtocolError) {
         try unknownTaggedFields(before: tag, &tags)
         try advance(to: tag, &tags)
-        output.write(0 as UInt8)
-        tags.valuePosition = output.byteCount
+        append(0 as UInt8)
+        tags.valuePosition = end
     }
 
     mutating func endTag(_ tags: inout Tags) {
-        fillIn(output.byteCount - tags.valuePosition, at: tags.valuePosition - 1)
+        fillIn(end - tags.valuePosition, at: tags.valuePosition - 1)
     }
 
     mutating func endTaggedFields(_ tags: inout Tags) throws(ProtocolError) {
@@ -287,7 +345,7 @@ public struct MessageWriter: Sendable {
     /// All tagged fields of a structure that has none of its own.
     mutating func taggedFields(_ unknown: [UnknownTaggedField]) throws(ProtocolError) {
         if unknown.isEmpty {
-            output.write(0 as UInt8)
+            append(0 as UInt8)
             return
         }
         var tags = beginTaggedFields(unknown)
@@ -306,7 +364,7 @@ public struct MessageWriter: Sendable {
             tags.nextUnknown += 1
             try advance(to: field.tag, &tags)
             unsignedVarint(field.bytes.count)
-            output.write(field.bytes)
+            append(field.bytes)
         }
     }
 
@@ -323,13 +381,15 @@ public struct MessageWriter: Sendable {
         if value >= 0x80 {
             invariant(
                 splices.last.map { $0.position <= position } ?? true, "records in a tagged field cannot move")
-            output.insertZeros(ByteWriter.unsignedVarintByteCount(UInt64(value)) - 1, at: position)
+            let count = (Int.bitWidth - value.leadingZeroBitCount + 6) / 7 - 1
+            storage.insert(contentsOf: repeatElement(0, count: count), at: position)
+            end += count
         }
         while rest >= 0x80 {
-            output.overwriteByte(UInt8(truncatingIfNeeded: rest) | 0x80, at: place)
+            store(UInt8(truncatingIfNeeded: rest) | 0x80, at: place)
             rest >>= 7
             place += 1
         }
-        output.overwriteByte(UInt8(truncatingIfNeeded: rest), at: place)
+        store(UInt8(truncatingIfNeeded: rest), at: place)
     }
 }

@@ -47,24 +47,6 @@ public struct ByteWriter: Sendable {
         }
     }
 
-    /// Makes room for `count` bytes at `position`, which the bytes behind it move away from. They are zero.
-    public mutating func insertZeros(_ count: Int, at position: Int) {
-        storage.insert(contentsOf: repeatElement(0, count: count), at: position)
-    }
-
-    /// Replaces a byte that was written before. Traps when it does not lie within what was written.
-    @inlinable
-    public mutating func overwriteByte(_ value: UInt8, at position: Int) { storage[position] = value }
-
-    /// Forgets the bytes from `byteCount` on.
-    public mutating func truncate(to byteCount: Int) { storage.removeLast(storage.count - byteCount) }
-
-    /// What was written, for reading, without a copy.
-    public var span: RawSpan {
-        @_lifetime(borrow self)
-        get { storage.span.bytes }
-    }
-
     /// Appends an unsigned number, seven bits a byte, the lowest first.
     public mutating func writeUnsignedVarint(_ value: UInt32) { writeUnsignedVarlong(UInt64(value)) }
 
@@ -90,11 +72,7 @@ public struct ByteWriter: Sendable {
 
     /// How many bytes `writeVarlong`, and `writeVarint` for small enough ones, takes for `value`: 1 to 10.
     public static func varintByteCount(_ value: Int64) -> Int {
-        unsignedVarintByteCount(UInt64(bitPattern: (value << 1) ^ (value >> 63)))
-    }
-
-    /// How many bytes `writeUnsignedVarlong` takes for `value`: 1 to 10.
-    public static func unsignedVarintByteCount(_ value: UInt64) -> Int {
-        max(1, (UInt64.bitWidth - value.leadingZeroBitCount + 6) / 7)
+        let zigzag = UInt64(bitPattern: (value << 1) ^ (value >> 63))
+        return max(1, (UInt64.bitWidth - zigzag.leadingZeroBitCount + 6) / 7)
     }
 }
