@@ -60,6 +60,7 @@ let package = Package(
 
         // Level 2: the storage engine.
         library("LogStorage", ["Base", "SystemIO", "RecordFormat"]),
+        library("Transport", ["Base", "SystemIO"]),
 
         // Level 2: the wire protocol, generated from its schemas by tools/schema.
         .target(
@@ -101,6 +102,8 @@ let package = Package(
             "ReplicationTests",
             ["Base", "SystemIO", "RecordFormat", "LogStorage", "Replication", "SimulationKit"]),
         tests("KafkaProtocolTests", ["Base", "RecordFormat", "KafkaProtocol", "ProtocolSchema"]),
+        tests(
+            "TransportTests", ["Base", "SystemIO", "Transport", "SimulationKit", "CAllocationCounter"]),
         tests("SimulationTests", ["Base", "SystemIO", "RecordFormat", "LogStorage", "SimulationKit"]),
         tests(
             "FormatTests", ["Base", "SystemIO", "RecordFormat", "LogStorage"], resources: [.copy("Golden")]),

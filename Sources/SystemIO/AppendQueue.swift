@@ -32,6 +32,14 @@ public protocol AppendQueue: AnyObject {
     /// Requests queued or in flight.
     var pendingCount: Int { get }
 
+    /// A descriptor that can be read when completions are due that a `poll` would deliver, for whoever waits
+    /// in another place than `poll`. Nil when there is none.
+    var completionDescriptor: Int32? { get }
+
+    /// Whether a `poll` would deliver events without waiting. Such events need not show at
+    /// `completionDescriptor`.
+    var hasDeliverableEvents: Bool { get }
+
     /// Queues a write of the slices one after the other at `position`; short writes are continued. Event
     /// `written`, then, with `thenSync`, event `synced` (fdatasync).
     func write(
@@ -49,4 +57,9 @@ public protocol AppendQueue: AnyObject {
     /// - Returns: the number of events delivered.
     @discardableResult
     func poll(waitNanoseconds: UInt64?) -> Int
+}
+
+extension AppendQueue {
+    public var completionDescriptor: Int32? { nil }
+    public var hasDeliverableEvents: Bool { pendingCount > 0 }
 }

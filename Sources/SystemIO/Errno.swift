@@ -31,6 +31,16 @@ public struct Errno: RawRepresentable, Hashable, Sendable, CustomStringConvertib
     public static let timedOut = Errno(rawValue: ETIME)
     public static let canceled = Errno(rawValue: ECANCELED)
     public static let busy = Errno(rawValue: EBUSY)
+    public static let addressInUse = Errno(rawValue: EADDRINUSE)
+    public static let addressNotAvailable = Errno(rawValue: EADDRNOTAVAIL)
+    public static let addressFamilyNotSupported = Errno(rawValue: EAFNOSUPPORT)
+    public static let connectionRefused = Errno(rawValue: ECONNREFUSED)
+    public static let connectionReset = Errno(rawValue: ECONNRESET)
+    public static let connectionAborted = Errno(rawValue: ECONNABORTED)
+    public static let connectionTimedOut = Errno(rawValue: ETIMEDOUT)
+    public static let inProgress = Errno(rawValue: EINPROGRESS)
+    public static let noBuffers = Errno(rawValue: ENOBUFS)
+    public static let systemFileLimit = Errno(rawValue: ENFILE)
 
     /// The disk or the quota is full: appends are refused until there is room, nothing is broken.
     public var meansNoSpace: Bool { self == .noSpace || self == .quotaExceeded }

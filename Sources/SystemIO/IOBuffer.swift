@@ -9,10 +9,13 @@ public final class IOBuffer: @unchecked Sendable {
     // @unchecked: the pointer and the size never change; the bytes follow the ownership rule above.
     let base: UnsafeMutableRawPointer
     public let byteCount: Int
+    /// Where the memory goes back to; nil when it is the buffer's own.
+    private let pool: BufferPool?
 
     /// - Parameter byteCount: size in bytes; at least 1. The bytes are zero.
     public init(byteCount: Int) {
         self.byteCount = byteCount
+        pool = nil
         base = UnsafeMutableRawPointer.allocate(byteCount: max(byteCount, 1), alignment: 4096)
         base.initializeMemory(as: UInt8.self, repeating: 0, count: max(byteCount, 1))
     }
@@ -25,7 +28,16 @@ public final class IOBuffer: @unchecked Sendable {
         }
     }
 
-    deinit { base.deallocate() }
+    /// A buffer of memory that goes back to `pool`.
+    init(_ base: UnsafeMutableRawPointer, byteCount: Int, from pool: BufferPool) {
+        self.base = base
+        self.byteCount = byteCount
+        self.pool = pool
+    }
+
+    deinit {
+        if let pool { pool.takeBack(base, byteCount) } else { base.deallocate() }
+    }
 
     /// Copies `source` to `position`. Traps when it does not fit.
     public func copy(_ source: RawSpan, to position: Int) {
@@ -38,6 +50,32 @@ public final class IOBuffer: @unchecked Sendable {
             }
         }
     }
+
+    /// The big-endian number at `position`. Traps when it does not lie within the buffer.
+    public func bigEndianUInt32(at position: Int) -> UInt32 {
+        invariant(
+            position >= 0 && position <= byteCount - 4,
+            "a number at \(position) of a buffer of \(byteCount) bytes")
+        return UInt32(bigEndian: base.loadUnaligned(fromByteOffset: position, as: UInt32.self))
+    }
+
+    /// The byte at `position`. Traps when it does not lie within the buffer.
+    public func byte(at position: Int) -> UInt8 {
+        invariant(
+            position >= 0 && position < byteCount, "byte \(position) of a buffer of \(byteCount) bytes")
+        return base.load(fromByteOffset: position, as: UInt8.self)
+    }
+
+    /// Writes a big-endian number at `position`. Traps when it does not lie within the buffer.
+    public func storeBigEndian(_ value: UInt32, at position: Int) {
+        invariant(
+            position >= 0 && position <= byteCount - 4,
+            "a number to \(position) of a buffer of \(byteCount) bytes")
+        base.storeBytes(of: value.bigEndian, toByteOffset: position, as: UInt32.self)
+    }
+
+    /// Copies a range of another buffer to `position`. Traps when it does not fit.
+    public func copy(_ slice: BufferSlice, to position: Int) { copy(slice.bytes, to: position) }
 
     /// All bytes, for reading.
     public var bytes: RawSpan {

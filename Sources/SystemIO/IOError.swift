@@ -4,7 +4,7 @@ public enum IOOperation: String, Sendable {
         createDirectory
     case removeDirectory, syncDirectory, lock, space, sendfile, advise, ring, socket, bind, listen, accept,
         connect
-    case receive, send, socketOption, epoll, eventDescriptor, thread, limit, usage
+    case receive, send, socketOption, epoll, eventDescriptor, thread, limit, usage, resolve, signal
 }
 
 /// A failed operation: what, on what, and why.

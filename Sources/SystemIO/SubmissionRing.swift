@@ -80,6 +80,13 @@ public final class SubmissionRing {
         ring.deallocate()
     }
 
+    /// Has the kernel signal `event` when there are completions, or some that it holds back until it is
+    /// entered. The event must live as long as the ring.
+    func signalCompletions(to event: EventDescriptor) throws(IOError) {
+        let (queue, number) = (ring, event.descriptor)
+        _ = try SystemCall.negated(.ring, "io_uring_register") { io_uring_register_eventfd(queue, number) }
+    }
+
     /// Completions that the kernel can hold without resorting to a list of its own. A caller that never has
     /// more requests outstanding never meets an overflow.
     public var completionCapacity: Int { Int(ring.pointee.cq.ring_entries) }

@@ -63,6 +63,30 @@ enum SystemCall {
         }
     }
 
+    /// For calls of hot paths to which an error is an ordinary answer (a socket that would block).
+    /// - Returns: what the call returned, or the error number negated.
+    @inline(__always)
+    static func answer(_ operation: IOOperation, _ call: () -> Int) -> Int {
+        while true {
+            let value = call()
+            if value >= 0 { return value }
+            let error = errno
+            if error == EINTR { continue }
+            if error == EBADF || error == EFAULT { _ = failure(operation, "", Errno(rawValue: error)) }
+            return -Int(error)
+        }
+    }
+
+    /// The same for waits, which an interruption ends.
+    @inline(__always)
+    static func answerOnce(_ operation: IOOperation, _ call: () -> Int) -> Int {
+        let value = call()
+        if value >= 0 { return value }
+        let error = errno
+        if error == EBADF || error == EFAULT { _ = failure(operation, "", Errno(rawValue: error)) }
+        return -Int(error)
+    }
+
     /// For calls that answer a null pointer when they fail. `readdir` also answers null at its end, which is
     /// told from an error only by an `errno` that stayed zero.
     /// - Returns: nil when the call answered null without an error.

@@ -37,6 +37,7 @@ let moduleRules: [ModuleRule] = [
     ModuleRule("RecordFormat", level: 1, ["Base", "CLZ4", "CZstd", "CSnappy", "CZlib", "CShims"]),
     ModuleRule("Settings", level: 1, ["Base"]),
     ModuleRule("LogStorage", level: 2, ["Base", "SystemIO", "RecordFormat"], system: ["Synchronization"]),
+    ModuleRule("Transport", level: 2, ["Base", "SystemIO"], system: ["Synchronization"]),
     ModuleRule("KafkaProtocol", level: 2, ["Base", "RecordFormat"]),
     ModuleRule("Replication", level: 3, ["Base", "SystemIO", "RecordFormat", "LogStorage"]),
     ModuleRule("ProtocolSchema", level: 6, ["Base"]),
@@ -72,6 +73,10 @@ let moduleRules: [ModuleRule] = [
     ModuleRule(
         "KafkaProtocolTests", level: testLevel, ["Base", "RecordFormat", "KafkaProtocol", "ProtocolSchema"],
         system: testing),
+    ModuleRule(
+        "TransportTests", level: testLevel,
+        ["Base", "SystemIO", "Transport", "SimulationKit", "CAllocationCounter"],
+        system: testing + ["Synchronization"]),
     ModuleRule(
         "SimulationTests", level: testLevel,
         ["Base", "SystemIO", "RecordFormat", "LogStorage", "SimulationKit"],

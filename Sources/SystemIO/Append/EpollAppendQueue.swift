@@ -7,6 +7,8 @@ internal import Glibc
 public final class EpollAppendQueue: AppendQueue {
     public var name: String { "epoll" }
     public var pendingCount: Int { requests.count }
+    public var completionDescriptor: Int32? { event.descriptor }
+    public var hasDeliverableEvents: Bool { !ready.isEmpty || !backlog.isEmpty }
 
     private let requests = AppendRequestPool(givesVectors: false)
     /// Subscripts of requests that were not begun.
@@ -70,6 +72,8 @@ public final class EpollAppendQueue: AppendQueue {
     @discardableResult
     public func poll(waitNanoseconds: UInt64?) -> Int {
         submit()
+        // Before the outcomes are taken, as in `wait`; who waits elsewhere sees it no longer readable.
+        if waitNanoseconds == 0 { event.clear() }
         var delivered = deliverReady() + deliverOutcomes()
         if delivered > 0 || syncsUnderWay == 0 || waitNanoseconds == 0 { return delivered }
         let deadline = waitNanoseconds.map { clock.monotonicNanoseconds().addingSaturated($0) }

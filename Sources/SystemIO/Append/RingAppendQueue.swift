@@ -26,6 +26,7 @@ public final class RingAppendQueue: AppendQueue {
 
     public var name: String { "io_uring" }
     public var pendingCount: Int { requests.count }
+    public var hasDeliverableEvents: Bool { !ready.isEmpty || !backlog.isEmpty || ring.hasCompletions }
 
     let ring: SubmissionRing
     private let road: WriteRoad
@@ -64,6 +65,22 @@ public final class RingAppendQueue: AppendQueue {
             }
         }
         completions.deallocate()
+    }
+
+    /// Signalled by the kernel; made when somebody first asks for it.
+    private var event: EventDescriptor?
+
+    /// To be asked for before the ring is used, or by the thread that uses it.
+    public var completionDescriptor: Int32? {
+        if let event { return event.descriptor }
+        do {
+            let made = try EventDescriptor()
+            try ring.signalCompletions(to: made)
+            event = made
+            return made.descriptor
+        } catch {
+            invariantFailed("no event for the completions of an append queue: \(error)")
+        }
     }
 
     /// How the ring was set up, for the log.
@@ -198,6 +215,8 @@ public final class RingAppendQueue: AppendQueue {
 
     @discardableResult
     public func poll(waitNanoseconds: UInt64?) -> Int {
+        // Before the completions are taken: what comes after the last of them signals again.
+        if waitNanoseconds == 0 { event?.clear() }
         isSubmissionOwed = !prepareBacklog()
         var delivered = 0
         if !ready.isEmpty || ring.hasCompletions {

@@ -3,19 +3,23 @@ internal import CLiburing
 internal import CLinux
 internal import Glibc
 
-/// A TCP socket on the loopback interface. Closed with the last reference.
+/// A TCP socket. Closed with the last reference.
 ///
 /// Calls block, unless `setNonBlocking` was called: then those that would block throw `wouldBlock`. Any
-/// thread may call; one that sends and one that receives do not disturb each other.
+/// thread may call; one that sends and one that receives do not disturb each other. What lanes call, which
+/// never blocks, stands in `Socket+Lanes.swift`.
 public final class Socket: Sendable {
     private let owned: OwnedDescriptor
-    /// What errors name: `127.0.0.1:9092`.
-    public let address: String
+    /// Of the peer; of a listener its own.
+    public let socketAddress: SocketAddress
 
-    private init(_ descriptor: consuming OwnedDescriptor, address: String) {
+    init(_ descriptor: consuming OwnedDescriptor, _ address: SocketAddress) {
         owned = descriptor
-        self.address = address
+        socketAddress = address
     }
+
+    /// What errors name: `127.0.0.1:9092`.
+    public var address: String { socketAddress.description }
 
     /// The kernel's number, valid for as long as this object lives.
     public var descriptor: Int32 { owned.rawValue }
@@ -26,84 +30,85 @@ public final class Socket: Sendable {
         _ = signal(SIGPIPE, SIG_IGN)
     }()
 
-    private static func open(_ address: String) throws(IOError) -> OwnedDescriptor {
+    static func open(_ address: SocketAddress, isBlocking: Bool) throws(IOError) -> Socket {
         _ = ignoreBrokenPipes
-        let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
-        return OwnedDescriptor(taking: try SystemCall.run(.socket, address) { socket(AF_INET, kind, 0) })
-    }
-
-    private static func loopback(_ port: UInt16) -> sockaddr_in {
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = port.bigEndian
-        address.sin_addr = in_addr(s_addr: UInt32(0x7F00_0001).bigEndian)
-        return address
-    }
-
-    private static func withGeneric<Result>(
-        _ address: inout sockaddr_in, _ body: (UnsafeMutablePointer<sockaddr>, socklen_t) -> Result
-    ) -> Result {
-        withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                body($0, socklen_t(MemoryLayout<sockaddr_in>.size))
-            }
-        }
+        let flags = Int32(SOCK_CLOEXEC.rawValue) | (isBlocking ? 0 : Int32(SOCK_NONBLOCK.rawValue))
+        let kind = Int32(SOCK_STREAM.rawValue) | flags
+        let number = try SystemCall.run(.socket, address.description) { socket(address.family, kind, 0) }
+        return Socket(OwnedDescriptor(taking: number), address)
     }
 
     // MARK: Coming and going
 
-    /// Listens on the loopback interface.
+    /// Listens on the loopback interface, with calls that block.
     /// - Parameter port: 0 lets the kernel choose; see `port`.
     public static func listen(port: UInt16 = 0, backlog: Int = 128) throws(IOError) -> Socket {
-        let name = "127.0.0.1:\(port)"
-        let socket = Socket(try open(name), address: name)
+        let address = SocketAddress(.ipv4Loopback, port: port)
+        let socket = try open(address, isBlocking: true)
         try socket.setOption(SOL_SOCKET, SO_REUSEADDR, 1)
-        let number = socket.descriptor
-        var address = loopback(port)
-        _ = try SystemCall.run(.bind, name) { withGeneric(&address) { bind(number, $0, $1) } }
-        _ = try SystemCall.run(.listen, name) { Glibc.listen(number, Int32(backlog)) }
+        try socket.bindAndListen(backlog)
         return socket
     }
 
-    /// The port that the socket is bound to.
-    public func port() throws(IOError) -> UInt16 {
-        var address = sockaddr_in()
+    func bindAndListen(_ backlog: Int) throws(IOError) {
         let number = descriptor
-        _ = try SystemCall.run(.socket, self.address) {
-            Self.withGeneric(&address) { pointer, size in
-                var length = size
-                return getsockname(number, pointer, &length)
-            }
-        }
-        return UInt16(bigEndian: address.sin_port)
+        _ = try SystemCall.run(.bind, address) { socketAddress.withGeneric { bind(number, $0, $1) } }
+        _ = try SystemCall.run(.listen, address) { Glibc.listen(number, Int32(clamping: backlog)) }
     }
+
+    /// Where the socket is bound on this machine.
+    public func localAddress() throws(IOError) -> SocketAddress {
+        let number = descriptor
+        let (found, status) = SocketAddress.filled { pointer, length in getsockname(number, pointer, length) }
+        _ = try SystemCall.run(.socket, address) { status }
+        return found ?? socketAddress
+    }
+
+    /// The port that the socket is bound to.
+    public func port() throws(IOError) -> UInt16 { try localAddress().port }
 
     /// Waits for the next connection of a listening socket.
     public func accept() throws(IOError) -> Socket {
         let number = descriptor
+        let flags = Int32(SOCK_CLOEXEC.rawValue)
+        var peer: SocketAddress?
         let taken = try SystemCall.run(.accept, address) {
-            accept4(number, nil, nil, Int32(SOCK_CLOEXEC.rawValue))
+            let (found, answer) = SocketAddress.filled { accept4(number, $0, $1, flags) }
+            peer = found
+            return answer
         }
-        return Socket(OwnedDescriptor(taking: taken), address: address)
+        return Socket(OwnedDescriptor(taking: taken), peer ?? socketAddress)
     }
 
-    /// Connects to a listener on the loopback interface.
+    /// Connects to a listener on the loopback interface, and waits until it is.
     public static func connect(port: UInt16) throws(IOError) -> Socket {
-        let name = "127.0.0.1:\(port)"
-        let socket = Socket(try open(name), address: name)
-        let number = socket.descriptor
-        var address = loopback(port)
-        let refusal = SystemCall.once { withGeneric(&address) { Glibc.connect(number, $0, $1) } }
+        try connect(to: SocketAddress(.ipv4Loopback, port: port))
+    }
+
+    /// Connects to a listener, and waits until it is.
+    public static func connect(to address: SocketAddress) throws(IOError) -> Socket {
+        let socket = try open(address, isBlocking: true)
+        let (number, name) = (socket.descriptor, address.description)
+        let refusal = SystemCall.once { address.withGeneric { Glibc.connect(number, $0, $1) } }
         guard let refusal else { return socket }
         guard refusal == .interrupted else { throw IOError(.connect, name, refusal) }
         // An interrupted connect goes on in the kernel: wait for its end, and ask how it went.
         var wish = pollfd(fd: number, events: Int16(POLLOUT), revents: 0)
         _ = try SystemCall.run(.connect, name) { poll(&wish, 1, -1) }
+        if let failure = try socket.takeFailure() { throw IOError(.connect, name, failure) }
+        return socket
+    }
+
+    /// What went wrong with the socket while nobody asked, or with a connection that was begun; asking
+    /// forgets it.
+    public func takeFailure() throws(IOError) -> Errno? {
         var status: Int32 = 0
         var length = socklen_t(MemoryLayout<Int32>.size)
-        _ = try SystemCall.run(.connect, name) { getsockopt(number, SOL_SOCKET, SO_ERROR, &status, &length) }
-        if status != 0 { throw IOError(.connect, name, Errno(rawValue: status)) }
-        return socket
+        let number = descriptor
+        _ = try SystemCall.run(.socketOption, address) {
+            getsockopt(number, SOL_SOCKET, SO_ERROR, &status, &length)
+        }
+        return status == 0 ? nil : Errno(rawValue: status)
     }
 
     /// Tells the peer that nothing more comes; receiving goes on.
@@ -114,7 +119,7 @@ public final class Socket: Sendable {
 
     // MARK: Options
 
-    private func setOption(_ level: Int32, _ option: Int32, _ value: Int32) throws(IOError) {
+    func setOption(_ level: Int32, _ option: Int32, _ value: Int32) throws(IOError) {
         var value = value
         let number = descriptor
         _ = try SystemCall.run(.socketOption, address) {
