@@ -155,20 +155,46 @@ public final class LogStore: Sendable {
     public func recoverLogs(
         settings: @Sendable (TopicPartition) -> LogConfiguration, run: ([@Sendable () -> Void]) -> Void
     ) -> [RecoveredPartition] {
-        var openings: [(LogOpening, OpenedDirectory)] = []
-        for opened in onlineDirectories {
-            for opening in openingsIn(opened, settings: settings) { openings.append((opening, opened)) }
+        // Not escaping, but handed on to jobs that all end before `run` returns.
+        withoutActuallyEscaping(settings) { settings in
+            recoverLogs(run: run) { found, context in
+                self.recover(found, settings(found.partition), context)
+            }
         }
-        let total = openings.count
+    }
+
+    /// As the other, for a node that knows which partitions it should have.
+    ///
+    /// - Parameters:
+    ///   - choosing: what becomes of a partition's directory, given the ID of the topic that it was made for
+    ///     (nil when it does not say). Called from several threads.
+    ///   - newID: 128 random bits, for the names of directories that are set aside.
+    public func recoverLogs(
+        choosing: @Sendable (TopicPartition, TopicID?) -> FoundLogChoice,
+        newID: @Sendable () -> UniqueID, run: ([@Sendable () -> Void]) -> Void
+    ) -> [RecoveredPartition] {
+        withoutActuallyEscaping(choosing) { choosing in
+            withoutActuallyEscaping(newID) { newID in
+                recoverLogs(run: run) { found, context in
+                    self.recover(found, choosing, newID, context)
+                }
+            }
+        }
+    }
+
+    private func recoverLogs(
+        run: ([@Sendable () -> Void]) -> Void,
+        _ recover: @escaping @Sendable (FoundLog, ScanContext) -> RecoveredPartition?
+    ) -> [RecoveredPartition] {
+        let found = onlineDirectories.flatMap { logsIn($0) }
+        let total = found.count
         let progress = Locked(RecoveryProgress())
-        let workers = max(
-            1, min(openings.count, configuration.recoveryThreadsPerDirectory * directories.count))
-        let jobs = (0..<workers).map { [openings, timeSource] _ in
+        let workers = max(1, min(found.count, configuration.recoveryThreadsPerDirectory * directories.count))
+        let jobs = (0..<workers).map { [timeSource] _ in
             { @Sendable in
                 let context = ScanContext(timeSource: timeSource)
                 while let next = progress.withLock({ $0.take(below: total) }) {
-                    let (opening, opened) = openings[next]
-                    let recovered = self.recover(opening, opened, context)
+                    let recovered = recover(found[next], context)
                     let done = progress.withLock { $0.finish(recovered) }
                     self.sayProgress(done, of: total)
                 }
@@ -202,9 +228,7 @@ public final class LogStore: Sendable {
         logger.log(.info, "logs recovered", [LogField("done", done), LogField("total", total)])
     }
 
-    private func openingsIn(
-        _ opened: OpenedDirectory, settings: @Sendable (TopicPartition) -> LogConfiguration
-    ) -> [LogOpening] {
+    private func logsIn(_ opened: OpenedDirectory) -> [FoundLog] {
         let directory = opened.directory
         let entries: [DirectoryEntry]
         do {
@@ -213,32 +237,61 @@ public final class LogStore: Sendable {
             directory.fail(error)
             return []
         }
-        return entries.compactMap { entry -> LogOpening? in
+        return entries.compactMap { entry -> FoundLog? in
             guard entry.kind == .directory, let name = LogLayout.parse(directoryName: entry.name) else {
                 return nil
             }
             let path = LogLayout.path(directory.path, entry.name)
             if name.suffix == .delete { removeDirectory(path, of: directory) }
             guard name.suffix == nil else { return nil }
-            let known = opened.checkpoints[name.partition]
-            return LogOpening(
-                partition: name.partition, path: path, configuration: settings(name.partition),
-                recoveryPoint: known.recoveryPoint, logStartOffset: known.logStartOffset,
-                wasShutDownCleanly: opened.wasShutDownCleanly)
+            return FoundLog(partition: name.partition, path: path, opened: opened)
         }
     }
 
     private func recover(
-        _ opening: LogOpening, _ opened: OpenedDirectory, _ context: ScanContext
+        _ found: FoundLog, _ settings: LogConfiguration, _ context: ScanContext
     ) -> RecoveredPartition? {
         do {
-            return try PartitionLog.recover(opening, in: opened.directory, context)
+            return try recoverLog(found, settings, context)
         } catch {
-            logger.log(
-                .error, "log cannot be opened", [LogField("path", opening.path), LogField("reason", error)])
-            opened.noteUnclean()
+            noteUnopened(found, error)
             return nil
         }
+    }
+
+    func noteUnopened(_ found: FoundLog, _ error: any Error) {
+        logger.log(
+            .error, "log cannot be opened",
+            [LogField("path", found.path), LogField("reason", "\(error)")])
+        found.opened.noteUnclean()
+    }
+
+    /// Recovers one log, or makes it where the directory has none. Any thread.
+    public func recoverLog(
+        _ partition: TopicPartition, in opened: OpenedDirectory, settings: LogConfiguration
+    ) throws(LogError) -> RecoveredPartition {
+        let directory = opened.directory
+        let path = LogLayout.path(directory.path, LogLayout.directoryName(partition))
+        do {
+            // What an earlier partition of that name left in the checkpoints must not be believed.
+            if try directory.fileSystem.attributes(of: path) == nil { opened.checkpoints.remove(partition) }
+        } catch {
+            throw directory.writeFailed(error)
+        }
+        return try recoverLog(
+            FoundLog(partition: partition, path: path, opened: opened), settings,
+            ScanContext(timeSource: timeSource))
+    }
+
+    func recoverLog(
+        _ found: FoundLog, _ settings: LogConfiguration, _ context: ScanContext
+    ) throws(LogError) -> RecoveredPartition {
+        let known = found.opened.checkpoints[found.partition]
+        let opening = LogOpening(
+            partition: found.partition, path: found.path, configuration: settings,
+            recoveryPoint: known.recoveryPoint, logStartOffset: known.logStartOffset,
+            wasShutDownCleanly: found.opened.wasShutDownCleanly)
+        return try PartitionLog.recover(opening, in: found.opened.directory, context)
     }
 
     /// Removes a directory with the files in it: a partition's that was deleted.

@@ -1,0 +1,74 @@
+internal import Base
+public import RecordFormat
+internal import SystemIO
+
+/// What becomes of a partition's directory that is found at start.
+public enum FoundLogChoice: Sendable {
+    /// It is opened. The ID is written into it where it does not say which topic it is of.
+    case open(LogConfiguration, TopicID?)
+    /// It is left alone: somebody else opens it.
+    case leave
+    /// Nobody knows it, or it is of another topic: it is renamed with the suffix `-stray`, and kept.
+    case setAside(reason: String)
+}
+
+/// A partition's directory.
+struct FoundLog: Sendable {
+    let partition: TopicPartition
+    let path: String
+    let opened: OpenedDirectory
+}
+
+extension LogStore {
+    /// The working directory that holds a log of `partition`, nil when none does.
+    public func directory(holding partition: TopicPartition) -> OpenedDirectory? {
+        onlineDirectories.first { opened in
+            let path = LogLayout.path(opened.directory.path, LogLayout.directoryName(partition))
+            do {
+                return try opened.directory.fileSystem.attributes(of: path) != nil
+            } catch {
+                _ = opened.directory.writeFailed(error)
+                return false
+            }
+        }
+    }
+
+    /// Opens a found log, or sets it aside, as `choosing` says.
+    func recover(
+        _ found: FoundLog, _ choosing: (TopicPartition, TopicID?) -> FoundLogChoice,
+        _ newID: () -> UniqueID, _ context: ScanContext
+    ) -> RecoveredPartition? {
+        let directory = found.opened.directory
+        let metadataPath = LogLayout.path(found.path, LogLayout.partitionMetadata)
+        do {
+            let metadata = try PartitionMetadata.read(metadataPath, directory.fileSystem)
+            switch choosing(found.partition, metadata?.topicID) {
+            case .leave: return nil
+            case .open(let settings, let topicID):
+                let log = try recoverLog(found, settings, context)
+                if metadata == nil, let topicID {
+                    try PartitionMetadata(topicID: topicID).write(to: metadataPath, directory.fileSystem)
+                }
+                return log
+            case .setAside(let reason):
+                try setAside(found, reason, newID())
+                return nil
+            }
+        } catch {
+            noteUnopened(found, directory.writeFailed(error))
+            return nil
+        }
+    }
+
+    /// Renames a directory so that nobody takes it for a partition's. Durable on return.
+    private func setAside(_ found: FoundLog, _ reason: String, _ id: UniqueID) throws(IOError) {
+        let directory = found.opened.directory
+        let name = LogLayout.directoryName(found.partition, .stray, id: (id.high, id.low))
+        logger.log(
+            .warn, "log set aside: it is of no partition that the cluster knows",
+            [LogField("path", found.path), LogField("newName", name), LogField("reason", reason)])
+        found.opened.checkpoints.remove(found.partition)
+        try directory.fileSystem.rename(found.path, to: LogLayout.path(directory.path, name))
+        try directory.fileSystem.syncDirectory(directory.path)
+    }
+}
