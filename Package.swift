@@ -27,7 +27,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Reso
 
 let fuzzerDependencies: [Target.Dependency] = [
     "Base", "SystemIO", "RecordFormat", "Settings", "LogStorage", "KafkaProtocol", "ProtocolSchema",
-    "SimulationKit",
+    "ClusterMetadata", "RaftController", "SimulationKit",
 ]
 
 // Tests/FuzzTests holds the fuzzers. Swift Testing runs them briefly with a harness of our own; tools/fuzz
@@ -67,18 +67,31 @@ let package = Package(
             name: "KafkaProtocol", dependencies: ["Base", "RecordFormat"], exclude: ["Schemas"],
             swiftSettings: strict),
 
+        // Level 3: what the cluster's metadata says.
+        library("ClusterMetadata", ["Base", "RecordFormat", "KafkaProtocol"]),
+
         // Level 3: who leads, and who waits.
         library("Replication", ["Base", "SystemIO", "RecordFormat", "LogStorage"]),
+
+        // Level 4: who decides what the metadata says.
+        library(
+            "RaftController",
+            ["Base", "SystemIO", "RecordFormat", "LogStorage", "KafkaProtocol", "ClusterMetadata"]),
 
         // Level 6: what reads the schemas and writes Swift.
         library("ProtocolSchema", ["Base"]),
 
         // Level 7: executables.
         executable("dmq-schema", ["ProtocolSchema"]),
-        executable("dmq-dump-log", ["Base", "SystemIO", "RecordFormat", "LogStorage"]),
+        executable(
+            "dmq-dump-log",
+            ["Base", "SystemIO", "RecordFormat", "LogStorage", "KafkaProtocol", "ClusterMetadata"]),
         executable(
             "dmq-bench",
-            ["Base", "SystemIO", "RecordFormat", "LogStorage", "CBaseline", "CAllocationCounter"]),
+            [
+                "Base", "SystemIO", "RecordFormat", "LogStorage", "ClusterMetadata", "RaftController",
+                "CBaseline", "CAllocationCounter",
+            ]),
         .target(
             name: "CBaseline", dependencies: ["CShims"], path: "Benchmarks/CBaseline",
             cSettings: [.unsafeFlags(["-O2"])]),
@@ -104,6 +117,14 @@ let package = Package(
         tests("KafkaProtocolTests", ["Base", "RecordFormat", "KafkaProtocol", "ProtocolSchema"]),
         tests(
             "TransportTests", ["Base", "SystemIO", "Transport", "SimulationKit", "CAllocationCounter"]),
+        tests(
+            "ClusterMetadataTests", ["Base", "RecordFormat", "KafkaProtocol", "ClusterMetadata"]),
+        tests(
+            "RaftControllerTests",
+            [
+                "Base", "SystemIO", "RecordFormat", "LogStorage", "KafkaProtocol", "ClusterMetadata",
+                "RaftController", "SimulationKit",
+            ]),
         tests("SimulationTests", ["Base", "SystemIO", "RecordFormat", "LogStorage", "SimulationKit"]),
         tests(
             "FormatTests", ["Base", "SystemIO", "RecordFormat", "LogStorage"], resources: [.copy("Golden")]),

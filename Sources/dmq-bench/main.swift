@@ -5,6 +5,7 @@ import CBaseline
 /// - Returns: its exit status.
 func run(_ arguments: [String]) -> Int32 {
     do {
+        if arguments.first == "metadata" { return try runMetadata(Array(arguments.dropFirst())) }
         switch try CommandLineParser(StorageCommand.description).parse(arguments) {
         case .help(let text):
             print(text, terminator: "")
@@ -29,6 +30,15 @@ func run(_ arguments: [String]) -> Int32 {
         dmq_show("dmq-bench: \(error)\n")
         return 1
     }
+}
+
+/// Runs `dmq-bench metadata`.
+func runMetadata(_ arguments: [String]) throws -> Int32 {
+    switch try CommandLineParser(MetadataCommand.description).parse(arguments) {
+    case .help(let text): print(text, terminator: "")
+    case .run(let command): try MetadataCommand(command).run()
+    }
+    return 0
 }
 
 dmq_exit(run(Array(CommandLine.arguments.dropFirst())))

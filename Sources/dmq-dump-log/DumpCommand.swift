@@ -37,7 +37,10 @@ enum DumpCommand {
         CommandOption("key-format", formats, summary: "how keys are printed"),
         CommandOption("value-format", formats, summary: "how values and the values of headers are printed"),
         CommandOption(
-            "raw", .flag, summary: "print records of __consumer_offsets and __transaction_state undecoded"),
+            "raw", .flag, summary: "print records of the brokers' own topics undecoded"),
+        CommandOption(
+            "cluster-metadata-decoder", .flag,
+            summary: "as --print-data-log: records of __cluster_metadata are always decoded"),
         CommandOption(
             "verify", .flag,
             summary: "check batches, records, indexes and the files beside them; print only what is wrong"),

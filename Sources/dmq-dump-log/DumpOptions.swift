@@ -29,7 +29,7 @@ struct DumpOptions {
     /// Reads what the parser has checked; throws what is wrong with it as a sentence.
     init(_ command: ParsedCommand) throws(CommandLineError) {
         paths = command.arguments
-        printsRecords = command.flag("print-data-log")
+        printsRecords = command.flag("print-data-log") || command.flag("cluster-metadata-decoder")
         verifies = command.flag("verify")
         writesJSON = command.flag("json")
         showsProgress = !command.flag("no-progress")

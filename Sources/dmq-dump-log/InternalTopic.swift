@@ -20,9 +20,15 @@ import RecordFormat
 enum InternalTopic: String {
     case consumerOffsets = "__consumer_offsets"
     case transactionState = "__transaction_state"
+    case clusterMetadata = "__cluster_metadata"
 
     /// Nil when the log at `logPath` is of no such topic, by its directory's name.
     init?(logPath: String) {
+        // A snapshot of the metadata log, wherever it lies.
+        if logPath.hasSuffix(".checkpoint") {
+            self = .clusterMetadata
+            return
+        }
         let directory = LogLayout.parent(of: logPath)
         let name = directory.split(separator: "/").last.map(String.init) ?? directory
         guard let parsed = LogLayout.parse(directoryName: name) else { return nil }
@@ -31,6 +37,7 @@ enum InternalTopic: String {
 
     /// What a record says, nil where it is not understood: then its bytes are shown.
     func fields(of record: Record) -> [DumpField]? {
+        if self == .clusterMetadata { return Self.metadataFields(of: record) }
         guard let keyBytes = record.key else { return nil }
         var key = MessageReader(keyBytes)
         guard let version: Int16 = key.integer() else { return nil }
@@ -64,6 +71,7 @@ enum InternalTopic: String {
         case .consumerOffsets where isGroup: content = value.group(valueVersion)
         case .consumerOffsets: content = value.committedOffset(valueVersion)
         case .transactionState: content = value.transaction(valueVersion)
+        case .clusterMetadata: content = nil
         }
         return content.map { decoded(name, .object([DumpField("version", valueVersion)] + $0)) }
     }

@@ -110,6 +110,30 @@ struct DumpLogGoldenTests {
         #expect(some >= 1 && some < all)
     }
 
+    @Test("reads the cluster's metadata, from the log and from a snapshot, with Kafka's option for it too")
+    func clusterMetadata() throws {
+        let log = "\(DumpGolden.directory)/__cluster_metadata-0/00000000000000000000.log"
+        let records = try DumpResult(["--cluster-metadata-decoder", "--json", log]).objects("record")
+        #expect(records.count > 100)
+        var topics: [String: String] = [:]
+        for record in records {
+            let value = try #require(record["value"] as? [String: Any])
+            #expect(value["notUnderstood"] == nil)
+            guard value["type"] as? String == "topic", let data = value["data"] as? [String: Any] else {
+                continue
+            }
+            topics[try #require(data["name"] as? String)] = data["topicId"] as? String
+        }
+        let metadata = try String(
+            contentsOfFile: "\(DumpGolden.directory)/golden-none-0/partition.metadata", encoding: .utf8)
+        #expect(metadata.hasSuffix("topic_id: \(topics["golden-none"] ?? "")"))
+        let snapshot = try DumpResult([
+            "--print-data-log", "--json", "\(DumpGolden.directory)/bootstrap.checkpoint",
+        ]).objects("record")
+        let data = (snapshot.first?["value"] as? [String: Any])?["data"] as? [String: Any]
+        #expect(data?["featureLevel"] as? Int == 21)
+    }
+
     @Test("reads what a broker noted of groups and transactions, and leaves the bytes when asked to")
     func internalTopics() throws {
         let offsets = "\(DumpGolden.directory)/__consumer_offsets-42"

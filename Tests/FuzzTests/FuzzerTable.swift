@@ -1,6 +1,7 @@
 /// Every fuzzer there is. CI runs each of them briefly, `tools/fuzz NAME` runs one under libFuzzer.
 let allFuzzers: [Fuzzer] =
     commandLineFuzzers + producerFuzzers + recordFuzzers + formatFuzzers + messageFuzzers + settingsFuzzers
+    + metadataFuzzers
 
 /// Fuzzers with a fault, to show that the harness and libFuzzer catch each kind. Not among `allFuzzers`.
 let canaryFuzzers: [Fuzzer] = [

@@ -39,15 +39,23 @@ let moduleRules: [ModuleRule] = [
     ModuleRule("LogStorage", level: 2, ["Base", "SystemIO", "RecordFormat"], system: ["Synchronization"]),
     ModuleRule("Transport", level: 2, ["Base", "SystemIO"], system: ["Synchronization"]),
     ModuleRule("KafkaProtocol", level: 2, ["Base", "RecordFormat"]),
+    ModuleRule("ClusterMetadata", level: 3, ["Base", "RecordFormat", "KafkaProtocol"]),
     ModuleRule("Replication", level: 3, ["Base", "SystemIO", "RecordFormat", "LogStorage"]),
     ModuleRule("ProtocolSchema", level: 6, ["Base"]),
     ModuleRule("dmq-schema", level: 7, ["ProtocolSchema"], system: ["Foundation"]),
     ModuleRule(
-        "dmq-dump-log", level: 7, ["Base", "SystemIO", "RecordFormat", "LogStorage"],
+        "RaftController", level: 4,
+        ["Base", "SystemIO", "RecordFormat", "LogStorage", "KafkaProtocol", "ClusterMetadata"]),
+    ModuleRule(
+        "dmq-dump-log", level: 7,
+        ["Base", "SystemIO", "RecordFormat", "LogStorage", "KafkaProtocol", "ClusterMetadata"],
         system: ["Foundation", "Synchronization"]),
     ModuleRule(
         "dmq-bench", level: 7,
-        ["Base", "SystemIO", "RecordFormat", "LogStorage", "CBaseline", "CAllocationCounter"],
+        [
+            "Base", "SystemIO", "RecordFormat", "LogStorage", "ClusterMetadata", "RaftController",
+            "CBaseline", "CAllocationCounter",
+        ],
         system: ["Foundation", "Synchronization"]),
     ModuleRule("CBaseline", level: 1, ["CShims"]),
     ModuleRule("CAllocationCounter", level: 0, []),
@@ -66,6 +74,15 @@ let moduleRules: [ModuleRule] = [
     ModuleRule(
         "ReplicationTests", level: testLevel,
         ["Base", "SystemIO", "RecordFormat", "LogStorage", "Replication", "SimulationKit"], system: testing),
+    ModuleRule(
+        "ClusterMetadataTests", level: testLevel,
+        ["Base", "RecordFormat", "KafkaProtocol", "ClusterMetadata"], system: testing),
+    ModuleRule(
+        "RaftControllerTests", level: testLevel,
+        [
+            "Base", "SystemIO", "RecordFormat", "LogStorage", "KafkaProtocol", "ClusterMetadata",
+            "RaftController", "SimulationKit",
+        ], system: testing),
     ModuleRule(
         "LogStorageTests", level: testLevel,
         ["Base", "SystemIO", "RecordFormat", "LogStorage", "SimulationKit", "CAllocationCounter"],
@@ -87,7 +104,7 @@ let moduleRules: [ModuleRule] = [
         "FuzzTests", level: testLevel,
         [
             "Base", "SystemIO", "RecordFormat", "Settings", "LogStorage", "KafkaProtocol", "ProtocolSchema",
-            "SimulationKit",
+            "ClusterMetadata", "RaftController", "SimulationKit",
         ],
         system: testing),
     ModuleRule(

@@ -1,0 +1,71 @@
+public import ClusterMetadata
+internal import KafkaProtocol
+public import RecordFormat
+
+/// A topic as a request names it.
+public enum TopicReference: Hashable, Sendable {
+    case name(String)
+    case id(TopicID)
+}
+
+/// Deletes topics, each on its own.
+public struct DeleteTopics: ControllerCommand {
+    /// A topic that was there.
+    public struct DeletedTopic: Hashable, Sendable {
+        public let name: String
+        public let id: TopicID
+    }
+
+    /// What became of one topic.
+    public struct TopicOutcome: Sendable {
+        public let topic: TopicReference
+        public let result: Result<DeletedTopic, CommandRefusal>
+    }
+
+    public var topics: [TopicReference]
+
+    public init(topics: [TopicReference]) { self.topics = topics }
+
+    /// The outcomes are in the order of the topics.
+    public func decide(
+        _ image: MetadataImage, _ context: inout DecisionContext
+    ) throws(CommandRefusal) -> Decision<[TopicOutcome]> {
+        try context.checkCount(topics.count)
+        var records: [MetadataRecord] = []
+        var outcomes: [TopicOutcome] = []
+        var removed: Set<TopicID> = []
+        for reference in topics {
+            do throws(CommandRefusal) {
+                let topic = try find(reference, image)
+                guard context.policy.allowsDeletion else {
+                    throw CommandRefusal(
+                        .topicDeletionDisabled, "topics may not be deleted: delete.topic.enable is false")
+                }
+                guard removed.insert(topic.id).inserted else {
+                    throw CommandRefusal(.invalidRequest, "topic \(topic.name) is named more than once")
+                }
+                records.append(.removeTopic(RemoveTopicRecord(topicID: topic.id)))
+                outcomes.append(
+                    TopicOutcome(
+                        topic: reference, result: .success(DeletedTopic(name: topic.name, id: topic.id))))
+            } catch {
+                outcomes.append(TopicOutcome(topic: reference, result: .failure(error)))
+            }
+        }
+        return Decision(outcomes, records: records)
+    }
+
+    private func find(
+        _ reference: TopicReference, _ image: MetadataImage
+    ) throws(CommandRefusal) -> TopicImage {
+        switch reference {
+        case .name(let name):
+            if let topic = image.topics[name] { return topic }
+            throw CommandRefusal(
+                .unknownTopicOrPartition, "there is no topic \(TopicName.quoted(name))")
+        case .id(let id):
+            if let topic = image.topics[id] { return topic }
+            throw CommandRefusal(.unknownTopicID, "there is no topic with the ID \(id)")
+        }
+    }
+}
