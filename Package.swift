@@ -78,10 +78,19 @@ let package = Package(
             "RaftController",
             ["Base", "SystemIO", "RecordFormat", "LogStorage", "KafkaProtocol", "ClusterMetadata"]),
 
+        // Level 5: the node.
+        library(
+            "Broker",
+            [
+                "Base", "SystemIO", "RecordFormat", "LogStorage", "Settings", "KafkaProtocol", "Transport",
+                "ClusterMetadata", "Replication", "RaftController",
+            ]),
+
         // Level 6: what reads the schemas and writes Swift.
         library("ProtocolSchema", ["Base"]),
 
         // Level 7: executables.
+        executable("dmq", ["Base", "SystemIO", "Settings", "Broker"]),
         executable("dmq-schema", ["ProtocolSchema"]),
         executable(
             "dmq-dump-log",
@@ -124,6 +133,12 @@ let package = Package(
             [
                 "Base", "SystemIO", "RecordFormat", "LogStorage", "KafkaProtocol", "ClusterMetadata",
                 "RaftController", "SimulationKit",
+            ]),
+        tests(
+            "BrokerTests",
+            [
+                "Base", "SystemIO", "RecordFormat", "LogStorage", "Settings", "KafkaProtocol", "Broker",
+                "SimulationKit",
             ]),
         tests("SimulationTests", ["Base", "SystemIO", "RecordFormat", "LogStorage", "SimulationKit"]),
         tests(

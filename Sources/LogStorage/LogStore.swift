@@ -63,7 +63,7 @@ public final class OpenedDirectory: Sendable {
     public let properties: MetaProperties
     /// The broker that used it last was stopped in order.
     public let wasShutDownCleanly: Bool
-    private let lock: any DirectoryLock
+    private let lock: Locked<(any DirectoryLock)?>
     private let isUnclean = Locked(false)
 
     init(
@@ -75,11 +75,14 @@ public final class OpenedDirectory: Sendable {
         self.checkpoints = checkpoints
         self.properties = properties
         self.wasShutDownCleanly = wasShutDownCleanly
-        self.lock = lock
+        self.lock = Locked(lock)
     }
 
     /// A log of the directory could not be closed in order: all will be recovered at the next start.
     func noteUnclean() { isUnclean.withLock { $0 = true } }
+
+    /// Others may open the directory from now on.
+    func unlock() { lock.withLock { $0 = nil } }
 
     var mayBeMarkedClean: Bool { directory.failure == nil && !isUnclean.withLock { $0 } }
 }
@@ -308,7 +311,7 @@ public final class LogStore: Sendable {
     }
 
     /// Writes the checkpoints and, in each directory that works, the mark that everything was closed in
-    /// order. The logs must be closed.
+    /// order; then gives up the locks. The logs must be closed.
     public func markCleanShutdown() {
         for opened in directories where opened.mayBeMarkedClean {
             do {
@@ -322,6 +325,7 @@ public final class LogStore: Sendable {
                     [LogField("path", opened.directory.path), LogField("reason", "\(error)")])
             }
         }
+        for opened in directories { opened.unlock() }
     }
 }
 

@@ -66,6 +66,9 @@ extension PartitionLog {
         try writeLeaderEpochs()
     }
 
+    /// The leader epoch of the record at `offset`; nil where it is not known.
+    public func leaderEpoch(at offset: Offset) -> LeaderEpoch? { leaderEpochs.epoch(for: offset) }
+
     /// The largest epoch at most `epoch` in this log, and the offset after its last record (KIP-101,
     /// KIP-279); nil when the log does not know.
     public func endOffset(forLeaderEpoch epoch: LeaderEpoch) -> (epoch: LeaderEpoch, endOffset: Offset)? {

@@ -95,6 +95,9 @@ public final class Connection: @unchecked Sendable {
         if isConnecting { frameBegan = lane.now }
     }
 
+    /// The address on this machine that the peer connected to; nil when the connection has come to an end.
+    public var localAddress: SocketAddress? { isClosed ? nil : try? socket?.localAddress() }
+
     /// On its lane: no frames come any more, and nothing is sent.
     public var isClosed: Bool { phase == .closed }
 

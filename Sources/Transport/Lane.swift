@@ -22,6 +22,9 @@ public final class Lane: @unchecked Sendable {
     /// in the turn is flushed here.
     public var turnEnded: () -> Void = {}
 
+    /// Called once, when `run` comes to its end: whatever the lane owns is closed here, on its thread.
+    public var ended: () -> Void = {}
+
     let backend: any NetworkBackend
     private let wake: EventDescriptor
     private let owner = Atomic<UInt>(0)
@@ -175,6 +178,7 @@ public final class Lane: @unchecked Sendable {
         runInbox()
         turnEnded()
         sendAll()
+        ended()
     }
 
     /// One turn, which waits for something to do at most `waitNanoseconds` (nil: without limit).

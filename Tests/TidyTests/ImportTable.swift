@@ -47,6 +47,13 @@ let moduleRules: [ModuleRule] = [
         "RaftController", level: 4,
         ["Base", "SystemIO", "RecordFormat", "LogStorage", "KafkaProtocol", "ClusterMetadata"]),
     ModuleRule(
+        "Broker", level: 5,
+        [
+            "Base", "SystemIO", "RecordFormat", "LogStorage", "Settings", "KafkaProtocol", "Transport",
+            "ClusterMetadata", "Replication", "RaftController",
+        ], system: ["Synchronization"]),
+    ModuleRule("dmq", level: 7, ["Base", "SystemIO", "Settings", "Broker"]),
+    ModuleRule(
         "dmq-dump-log", level: 7,
         ["Base", "SystemIO", "RecordFormat", "LogStorage", "KafkaProtocol", "ClusterMetadata"],
         system: ["Foundation", "Synchronization"]),
@@ -94,6 +101,12 @@ let moduleRules: [ModuleRule] = [
         "TransportTests", level: testLevel,
         ["Base", "SystemIO", "Transport", "SimulationKit", "CAllocationCounter"],
         system: testing + ["Synchronization"]),
+    ModuleRule(
+        "BrokerTests", level: testLevel,
+        [
+            "Base", "SystemIO", "RecordFormat", "LogStorage", "Settings", "KafkaProtocol", "Broker",
+            "SimulationKit",
+        ], system: testing),
     ModuleRule(
         "SimulationTests", level: testLevel,
         ["Base", "SystemIO", "RecordFormat", "LogStorage", "SimulationKit"],

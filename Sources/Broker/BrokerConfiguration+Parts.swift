@@ -1,0 +1,91 @@
+internal import LogStorage
+internal import Settings
+internal import SystemIO
+internal import Transport
+
+/// What the parts of a node take of the settings.
+extension BrokerConfiguration {
+    var laneSettings: LaneSettings {
+        var result = LaneSettings(laneCount: laneCount)
+        result.backend = backEnd
+        result.requestMemoryByteCount = Int(settings.requestMemoryByteCount)
+        return result
+    }
+
+    private var backEnd: NetworkChoice {
+        switch settings[BrokerSettings.backEnd] {
+        case .automatic: .auto
+        case .ring: .auto
+        case .epoll: .epoll
+        }
+    }
+
+    var appendQueue: AppendQueueChoice {
+        switch settings[BrokerSettings.backEnd] {
+        case .automatic: .auto
+        case .ring: .ioUring
+        case .epoll: .epoll
+        }
+    }
+
+    var transport: TransportSettings {
+        var result = TransportSettings()
+        result.maximumFrameByteCount = settings[BrokerSettings.socketRequestMaximumBytes]
+        result.requestsInFlightPerConnection = settings[BrokerSettings.queuedMaximumRequests]
+        let idle = settings[BrokerSettings.connectionsMaximumIdleMilliseconds]
+        result.idleMilliseconds = idle < 0 ? .max : idle
+        result.listenBacklog = settings[BrokerSettings.socketListenBacklog]
+        let sent = settings[BrokerSettings.socketSendBufferBytes]
+        if sent > 0 { result.socket.sendBufferByteCount = sent }
+        let received = settings[BrokerSettings.socketReceiveBufferBytes]
+        if received > 0 { result.socket.receiveBufferByteCount = received }
+        return result
+    }
+
+    var connectionLimits: ConnectionLimits.Settings {
+        var overrides: [HostAddress: Int] = [:]
+        for limit in settings[BrokerSettings.connectionLimits] {
+            if let host = HostAddress(limit.host) { overrides[host] = limit.count }
+        }
+        return ConnectionLimits.Settings(
+            total: settings[BrokerSettings.maximumConnections],
+            perAddress: settings[BrokerSettings.maximumConnectionsPerAddress], overrides: overrides)
+    }
+
+    var logStore: LogStoreConfiguration {
+        var result = LogStoreConfiguration(directoryPaths: directoryPaths)
+        result.nodeID = nodeID
+        result.reserveByteCount = settings[BrokerSettings.diskReserveBytes]
+        result.recycleByteCount = settings[BrokerSettings.segmentRecycleBytes]
+        result.recoveryThreadsPerDirectory = settings[BrokerSettings.recoveryThreads]
+        return result
+    }
+
+    var cleaner: CleanerConfiguration {
+        var result = CleanerConfiguration()
+        result.threadCount = settings[BrokerSettings.cleanerThreads]
+        result.dedupeByteCount = Int(settings[BrokerSettings.cleanerDedupeBytes])
+        result.loadFactor = settings[BrokerSettings.cleanerLoadFactor]
+        result.bufferByteCount = settings[BrokerSettings.cleanerBufferBytes]
+        let rate = settings[BrokerSettings.cleanerBytesPerSecond]
+        result.bytesPerSecond = rate == .greatestFiniteMagnitude ? nil : rate
+        result.backoffMilliseconds = settings[BrokerSettings.cleanerBackoffMilliseconds]
+        return result
+    }
+
+    func speaksPlaintext(_ listener: String) -> Bool {
+        let map = settings[BrokerSettings.securityProtocolMap]
+        return map.first { $0.name == listener }?.securityProtocol ?? .plaintext == .plaintext
+    }
+
+    /// What the cluster is told of this node's addresses: the advertised ones, else those it listens on.
+    func endpoints(hostName: String, port: (String) -> UInt16?) -> [ListenerAddress] {
+        listeners.map { listener in
+            if let known = advertised.first(where: { $0.name == listener.name }) { return known }
+            let host = listener.address.isWildcard ? hostName : listener.address.host
+            return ListenerAddress(
+                name: listener.name,
+                address: HostAndPort(host: host, port: port(listener.name) ?? listener.address.port))
+        }
+    }
+}

@@ -1,0 +1,40 @@
+public import Settings
+
+/// What a node is told before it starts: the settings, and those of them that requests look at, read once.
+public struct BrokerConfiguration: Sendable {
+    public let settings: SettingValues
+    public let nodeID: Int32
+    /// Threads that serve connections and partitions.
+    public let laneCount: Int
+    /// Absolute paths.
+    public let directoryPaths: [String]
+    /// `metadata.log.dir`; nil: the first of `log.dirs`.
+    public let metadataDirectoryPath: String?
+    public let listeners: [ListenerAddress]
+    /// What clients are told, for the listeners that have such an entry.
+    public let advertised: [ListenerAddress]
+    public let createsTopics: Bool
+    /// `fetch.max.bytes`.
+    public let fetchByteCount: Int
+    /// `max.incremental.fetch.session.cache.slots`, of all lanes together.
+    public let fetchSessionSlots: Int
+    /// How long requests in flight may take to end when the node stops.
+    public let drainMilliseconds: Int64 = 5_000
+
+    /// - Parameters:
+    ///   - directoryPaths: `log.dirs`, made absolute by who knows where the node was started.
+    ///   - coreCount: what `dmq.lanes=0` stands for.
+    public init(_ settings: SettingValues, directoryPaths: [String], coreCount: Int) {
+        self.settings = settings
+        self.directoryPaths = directoryPaths
+        metadataDirectoryPath = settings[BrokerSettings.metadataLogDirectory]
+        let asked = settings[BrokerSettings.lanes]
+        laneCount = asked > 0 ? asked : max(coreCount, 1)
+        nodeID = Int32(clamping: settings[BrokerSettings.nodeID])
+        listeners = settings[BrokerSettings.listeners]
+        advertised = settings[BrokerSettings.advertisedListeners] ?? []
+        createsTopics = settings[BrokerSettings.autoCreateTopics]
+        fetchByteCount = settings[BrokerSettings.fetchMaximumBytes]
+        fetchSessionSlots = settings[BrokerSettings.fetchSessionSlots]
+    }
+}

@@ -1,0 +1,216 @@
+internal import Base
+internal import ClusterMetadata
+internal import KafkaProtocol
+internal import LogStorage
+internal import RecordFormat
+internal import Replication
+internal import Settings
+internal import SystemIO
+internal import Transport
+
+/// What one lane of a node owns: the partitions that are placed on it with their logs, its own copy of the
+/// cluster's metadata, and whatever its connections share.
+///
+/// Everything is touched by the lane's thread only. Lanes ask each other through `Lane.submit`.
+final class BrokerLane: @unchecked Sendable {
+    // @unchecked: confined to the lane's thread once that runs; before, to the thread that assembles the
+    // node.
+
+    unowned let node: BrokerNode
+    let lane: Lane
+    let logLane: LogLane
+    let logs: LogManager
+    let replicas: ReplicaManager
+    let sessions: FetchSessions
+    let refusals: BoundedLog
+    let logger: Logger
+    /// What this lane has been told of the cluster's metadata.
+    private(set) var metadata = MetadataImage()
+    /// The settings of the broker as the metadata make them.
+    private(set) var settings: SettingValues
+    /// Where responses are written before they are sent.
+    private var writer = MessageWriter(capacity: 4096)
+    /// Fetches that have something to read again, once the turn has written what it has.
+    private var wokenFetches: [FetchOperation] = []
+    var producerIDs = ProducerIDBlock()
+
+    var index: Int { lane.index }
+
+    init(node: BrokerNode, lane: Lane, logLane: LogLane, store: LogStore) {
+        self.node = node
+        self.lane = lane
+        self.logLane = logLane
+        logger = node.logger.named("broker")
+        logs = LogManager(store: store, lane: logLane)
+        replicas = ReplicaManager(logs: logs, logger: node.logger) {
+            let (high, low) = SystemRandom.identifier()
+            return UniqueID(high: high, low: low)
+        }
+        sessions = FetchSessions(
+            slotCount: node.configuration.fetchSessionSlots / node.configuration.laneCount,
+            seed: SystemRandom.seed())
+        refusals = BoundedLog(logger)
+        settings = node.configuration.settings
+    }
+
+    /// Ties the log storage to the turns of the lane. Before the lane runs.
+    func attach() throws(IOError) {
+        lane.turnEnded = { [unowned self] in
+            logLane.flush()
+            runWokenFetches()
+        }
+        try lane.attach(logLane.queue) { [unowned self] in
+            logLane.poll(waitNanoseconds: 0)
+            runWokenFetches()
+        }
+        lane.ended = { [unowned self] in close() }
+    }
+
+    private func close() {
+        if index == 0 { node.controller.stop() }
+        replicas.close()
+        logs.close()
+    }
+
+    // MARK: Metadata
+
+    /// Takes over the metadata as they are at start.
+    func begin(_ image: MetadataImage) {
+        metadata = image
+        takeSettings()
+        for topic in image.topics.all { applyAll(topic) }
+    }
+
+    private func takeSettings() {
+        let own = metadata.configurations[.broker(node.configuration.nodeID)]
+        settings = settings.replacing(.allBrokers, with: metadata.configurations[.allBrokers]).values
+        settings = settings.replacing(.thisBroker, with: own).values
+    }
+
+    /// Takes over committed records, and what they mean for the partitions of this lane.
+    func apply(_ records: [MetadataRecord]) {
+        var delta = MetadataDelta()
+        for record in records {
+            do {
+                try metadata.apply(record, noting: &delta)
+            } catch {
+                logger.log(.error, "metadata record not understood", [LogField("reason", error)])
+            }
+        }
+        follow(delta)
+    }
+
+    private func follow(_ delta: MetadataDelta) {
+        let resources = delta.configurations
+        if resources.contains(.allBrokers) || resources.contains(.broker(node.configuration.nodeID)) {
+            takeSettings()
+            for topic in metadata.topics.all { applyAll(topic) }
+        }
+        for (_, deleted) in delta.deletedTopics {
+            for number in 0..<Int32(clamping: deleted.partitionCount) {
+                let partition = TopicPartition(topic: deleted.name, partition: number)
+                if owns(partition) { replicas.remove(partition) }
+            }
+        }
+        for (id, change) in delta.topics {
+            guard let topic = metadata.topics[id] else { continue }
+            for number in change.partitions { apply(topic, number) }
+        }
+        for resource in resources where resource.type == .topic {
+            if let topic = metadata.topics[resource.name] { applyAll(topic) }
+        }
+    }
+
+    func owns(_ partition: TopicPartition) -> Bool { node.placement.lane(of: partition) == index }
+
+    private func applyAll(_ topic: TopicImage) {
+        for number in topic.partitions.indices { apply(topic, Int32(number)) }
+    }
+
+    private func apply(_ topic: TopicImage, _ number: Int32) {
+        let partition = TopicPartition(topic: topic.name, partition: number)
+        let image = topic.partitions[Int(number)]
+        guard owns(partition), image.leader == node.configuration.nodeID else { return }
+        let own = topicSettings(topic)
+        replicas.apply(
+            PartitionAssignment(
+                partition: partition, topicID: topic.id, leaderEpoch: image.leaderEpoch,
+                replicas: image.replicas, inSyncReplicas: image.inSyncReplicas,
+                minimumInSyncReplicas: own[TopicSettings.minimumInSyncReplicas],
+                settings: own.logConfiguration))
+    }
+
+    /// The settings of a topic: its own, then the broker's.
+    func topicSettings(_ topic: TopicImage) -> TopicSettingValues {
+        TopicSettingValues(
+            broker: settings, own: metadata.configurations[.topic(topic.name)],
+            replicationFactor: max(topic.partitions.first?.replicas.count ?? 1, 1))
+    }
+
+    // MARK: Work of other lanes
+
+    /// Runs `body` on this lane: at once when the calling thread is its own.
+    /// - Returns: false when the lane has ended, and `body` will not run.
+    @discardableResult
+    func perform(_ body: @escaping @Sendable (BrokerLane) -> Void) -> Bool {
+        if lane.isCurrent {
+            body(self)
+            return true
+        }
+        return lane.submit { [self] in body(self) }
+    }
+
+    // MARK: Fetches that wait
+
+    /// The fetch is read again when this turn has written what it has.
+    func noteWoken(_ fetch: FetchOperation) { wokenFetches.append(fetch) }
+
+    private func runWokenFetches() {
+        if wokenFetches.isEmpty { return }
+        let woken = wokenFetches
+        wokenFetches.removeAll(keepingCapacity: true)
+        for fetch in woken { fetch.readAgain() }
+    }
+
+    // MARK: Responses
+
+    /// Encodes a response and hands it to `send` together with where foreign bytes go.
+    func encode<Body: ResponseMessage>(
+        _ body: Body, for context: RequestContext, _ send: (RawSpan, [Splice]) -> Void
+    ) {
+        // Taken out, so that whatever is called back may write responses of its own.
+        var own = MessageWriter()
+        swap(&own, &writer)
+        do throws(ProtocolError) {
+            try own.writeResponse(
+                body, version: context.version, correlationID: context.header.correlationID)
+            let bytes = own.span
+            send(bytes.extracting(MessageWriter.lengthPrefixByteCount..<bytes.byteCount), own.splices)
+        } catch {
+            logger.log(
+                .error, "response not written",
+                [LogField("request", context.header.name), LogField("reason", error)])
+            context.connection.close(because: "its response could not be written")
+        }
+        // One large response must not hold its room forever.
+        if own.totalByteCount <= Self.keptWriterByteCount {
+            own.removeAll()
+            swap(&own, &writer)
+        }
+    }
+
+    private static let keptWriterByteCount = 1 << 20
+}
+
+extension BrokerLane {
+    /// Takes up a log that was recovered at start.
+    func adopt(_ recovered: RecoveredPartition) {
+        do {
+            try logs.adopt(recovered)
+        } catch {
+            logger.log(
+                .error, "log cannot be taken up",
+                [LogField("path", recovered.opening.path), LogField("reason", error)])
+        }
+    }
+}

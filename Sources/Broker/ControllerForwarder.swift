@@ -1,0 +1,137 @@
+internal import Base
+internal import ClusterMetadata
+internal import KafkaProtocol
+internal import LogStorage
+internal import RaftController
+internal import RecordFormat
+internal import Settings
+internal import SystemIO
+
+/// Hands commands from all lanes to the controller, which lives on the node's first, and what it commits to
+/// all lanes.
+final class ControllerForwarder: MetadataObserver, @unchecked Sendable {
+    // @unchecked: what changes is touched on the first lane only.
+
+    private unowned let node: BrokerNode
+    private let home: BrokerLane
+    private var controller: Controller?
+    /// Of this node's registration; commands about this node carry it.
+    private(set) var brokerEpoch: Int64 = -1
+
+    init(node: BrokerNode, home: BrokerLane) {
+        self.node = node
+        self.home = home
+    }
+
+    /// Opens the metadata log and takes up the leadership. On the first lane.
+    /// - Returns: the metadata, of which every later change is published.
+    func start() throws(ControllerError) -> MetadataImage {
+        let configuration = node.configuration
+        let log: MetadataLog
+        do {
+            log = try MetadataLog(
+                in: home.logs, directoryPath: configuration.metadataDirectoryPath, logger: node.logger)
+        } catch {
+            throw .log(error)
+        }
+        let controller = Controller(
+            log: log, configuration: configuration.controller, timeSource: node.timeSource,
+            seed: SystemRandom.seed(), logger: node.logger)
+        try controller.start(registering: node.registration)
+        self.controller = controller
+        let image = controller.observe(self)
+        brokerEpoch = image.brokers[configuration.nodeID]?.epoch ?? -1
+        return image
+    }
+
+    /// Asks the controller. From any lane.
+    ///
+    /// - Parameter completion: called on `lane`, when all lanes of this node know what was committed.
+    func submit<Command: ControllerCommand>(
+        _ command: Command, on lane: BrokerLane,
+        completion: @escaping @Sendable (Result<Command.Outcome, CommandRefusal>) -> Void
+    ) {
+        let isSent = home.perform { [self] _ in
+            guard let controller else {
+                return answer(.failure(Self.gone), on: lane, completion)
+            }
+            controller.submit(command) { [self] in answer($0, on: lane, completion) }
+        }
+        if !isSent { completion(.failure(Self.gone)) }
+    }
+
+    private static let gone = CommandRefusal(.notController, "the node stops")
+
+    private func answer<Outcome: Sendable>(
+        _ result: Result<Outcome, CommandRefusal>, on lane: BrokerLane,
+        _ completion: @escaping @Sendable (Result<Outcome, CommandRefusal>) -> Void
+    ) {
+        // What was published is on its way to all lanes; this comes behind it.
+        node.onAllLanes({ _ in }, then: lane) { completion(result) }
+    }
+
+    func metadataAdvanced(_ update: MetadataUpdate) {
+        let records = update.records
+        for lane in node.lanes { lane.perform { $0.apply(records) } }
+    }
+
+    /// About once a second, on the first lane.
+    func maintain() { controller?.maintain() }
+
+    /// On the first lane, before its logs are closed.
+    func stop() {
+        controller?.stop()
+        controller = nil
+    }
+}
+
+extension BrokerConfiguration {
+    /// What the controller is made of.
+    var controller: ControllerConfiguration {
+        var policy = CommandPolicy(rules: rules)
+        policy.defaultPartitionCount = Int32(clamping: settings[BrokerSettings.partitionCount])
+        let factor = settings[BrokerSettings.replicationFactor]
+        policy.defaultReplicationFactor = factor > 0 ? Int16(clamping: factor) : nil
+        policy.allowsDeletion = settings[BrokerSettings.deleteTopics]
+        policy.allowsUncleanLeaders = settings[TopicSettings.uncleanLeaderElection]
+        var result = ControllerConfiguration(nodeID: nodeID, policy: policy)
+        result.snapshotByteCount = settings[BrokerSettings.snapshotBytes]
+        let age = settings[BrokerSettings.snapshotMilliseconds]
+        result.snapshotMilliseconds = age == 0 ? .max : age
+        return result
+    }
+
+    /// What the controller asks the table of settings.
+    private var rules: ConfigurationRules {
+        let settings = settings
+        return ConfigurationRules(
+            problem: { resource, values in
+                do throws(SettingError) {
+                    switch resource.type {
+                    case .topic:
+                        _ = try TopicSettingValues.check(
+                            values.map { (key: $0.key, value: $0.value) }, broker: settings)
+                    case .broker:
+                        for (name, value) in values {
+                            guard let known = SettingTable.descriptor(name, .broker) else {
+                                throw SettingError.unknown(name: name, scope: .broker)
+                            }
+                            try known.check(value)
+                        }
+                    default: break
+                    }
+                    return nil
+                } catch {
+                    return "\(error)"
+                }
+            },
+            isList: { type, name in
+                SettingTable.descriptor(name, type == .topic ? .topic : .broker)?.type == .list
+            },
+            defaultValue: { type, name in
+                type == .topic
+                    ? TopicSettingValues(broker: settings, own: [:], replicationFactor: 1).text(name)
+                    : settings.text(name)
+            })
+    }
+}

@@ -1,0 +1,3 @@
+import SystemIO
+
+ProcessExit.end(status: await Program.run(Array(CommandLine.arguments.dropFirst())))
