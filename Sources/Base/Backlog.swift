@@ -68,3 +68,5 @@ public struct Backlog<Element> {
         head = 0
     }
 }
+
+extension Backlog: Sendable where Element: Sendable {}

@@ -14,7 +14,7 @@ public final class BufferPool: Sendable {
     private let keptLimitByteCount: Int
     private let usedBytes = Atomic<Int>(0)
     private let isWaitedFor = Atomic<Bool>(false)
-    private let state: Mutex<FreeMemory>
+    private let state: Locked<FreeMemory>
 
     private struct FreeMemory: @unchecked Sendable {
         // @unchecked: touched only with the mutex held; nobody else knows these pointers.
@@ -31,7 +31,7 @@ public final class BufferPool: Sendable {
     public init(limitByteCount: Int, keptByteCount: Int = 16 << 20) {
         self.limitByteCount = limitByteCount
         keptLimitByteCount = keptByteCount
-        state = Mutex(FreeMemory())
+        state = Locked(FreeMemory())
     }
 
     deinit {

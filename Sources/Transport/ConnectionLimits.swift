@@ -1,4 +1,4 @@
-internal import Synchronization
+internal import Base
 public import SystemIO
 
 /// How many connections a node has, in all and from each address. Any thread.
@@ -28,9 +28,9 @@ public final class ConnectionLimits: Sendable {
         var byHost: [HostAddress: Int] = [:]
     }
 
-    private let state: Mutex<State>
+    private let state: Locked<State>
 
-    public init(_ settings: Settings = Settings()) { state = Mutex(State(settings: settings)) }
+    public init(_ settings: Settings = Settings()) { state = Locked(State(settings: settings)) }
 
     public var settings: Settings {
         get { state.withLock { $0.settings } }

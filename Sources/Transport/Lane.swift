@@ -32,7 +32,7 @@ public final class Lane: @unchecked Sendable {
     private let isStopping = Atomic<Bool>(false)
     /// Connections that were handed to the lane and not closed since.
     private let load = Atomic<Int>(0)
-    private let inbox = Mutex(Inbox())
+    private let inbox = Locked(Inbox())
     private var working = Backlog<@Sendable () -> Void>()
     private var timers = LaneTimers()
     private var knownNow: UInt64?
@@ -56,7 +56,7 @@ public final class Lane: @unchecked Sendable {
     /// Connections come to their end, and then the lane does.
     var isDraining = false
 
-    private struct Inbox {
+    private struct Inbox: Sendable {
         var work = Backlog<@Sendable () -> Void>()
         var isClosed = false
     }

@@ -1,11 +1,10 @@
 import Base
 import LogStorage
 import RecordFormat
-import Synchronization
 import Testing
 
 private final class Lines: LogSink {
-    private let lines = Mutex<[String]>([])
+    private let lines = Locked<[String]>([])
 
     func write(level: LogLevel, line: String) { lines.withLock { $0.append(line) } }
     var all: [String] { lines.withLock { $0 } }

@@ -1,4 +1,4 @@
-internal import Synchronization
+internal import Base
 public import SystemIO
 
 /// What was done to a simulated disk, one entry for each operation and each event: two runs with one seed
@@ -32,7 +32,7 @@ public final class OperationTrace: Sendable {
 
     /// Entries beyond this are counted, not kept: a run that needs more is not read by anyone.
     public let maximumCount: Int
-    private let state = Mutex(State())
+    private let state = Locked(State())
 
     public init(maximumCount: Int = 100_000) { self.maximumCount = maximumCount }
 

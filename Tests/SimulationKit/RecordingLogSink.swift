@@ -1,5 +1,4 @@
 public import Base
-internal import Synchronization
 
 /// Keeps log lines, for tests that ask whether the right thing was said.
 public final class RecordingLogSink: LogSink {
@@ -8,7 +7,7 @@ public final class RecordingLogSink: LogSink {
         public let text: String
     }
 
-    private let recorded = Mutex<[Line]>([])
+    private let recorded = Locked<[Line]>([])
 
     public init() {}
 

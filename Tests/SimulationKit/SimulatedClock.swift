@@ -1,5 +1,4 @@
 public import Base
-internal import Synchronization
 
 /// Time that stands still until it is moved by hand, or by a simulated disk whose operations take time.
 public final class SimulatedClock: TimeSource {
@@ -9,7 +8,7 @@ public final class SimulatedClock: TimeSource {
         var wallNanoseconds: Int64
     }
 
-    private let times: Mutex<Times>
+    private let times: Locked<Times>
 
     /// - Parameters:
     ///   - monotonicNanoseconds: where the monotonic clock starts.
@@ -17,7 +16,7 @@ public final class SimulatedClock: TimeSource {
     public init(
         monotonicNanoseconds: UInt64 = 1_000_000_000, wallClockMilliseconds: Int64 = 1_750_000_000_000
     ) {
-        times = Mutex(
+        times = Locked(
             Times(
                 monotonicNanoseconds: monotonicNanoseconds,
                 wallNanoseconds: wallClockMilliseconds * Self.nanosecondsPerMillisecond))

@@ -163,7 +163,7 @@ public final class SimulatedFile: File, @unchecked Sendable {
             // mapping.
             if inode.isUnreadable(0..<byteCount) { throw Refusal(.inputOutput) }
             let owner = SimulatedMapping(self, byteCount: byteCount, access)
-            return MappedRegion(base: owner.memory.base, byteCount: byteCount, owner: owner)
+            return MappedRegion(base: owner.base, byteCount: byteCount, owner: owner)
         }
     }
 
@@ -179,7 +179,8 @@ public final class SimulatedFile: File, @unchecked Sendable {
 /// Keeps the bytes under a mapping where they are.
 final class SimulatedMapping: MappingOwner, @unchecked Sendable {
     // @unchecked: what changes belongs to the disk and is used under its lock.
-    let memory: StableMemory
+    let base: UnsafeMutableRawPointer
+    private let memory: StableMemory
     private let disk: SimulatedDisk
     private let process: Incarnation
     private let inode: SimulatedInode
@@ -192,6 +193,7 @@ final class SimulatedMapping: MappingOwner, @unchecked Sendable {
         inode = file.inode
         path = file.path
         memory = file.inode.written
+        base = memory.map(byteCount)
         self.access = access
         inode.openCount += 1
         inode.addMapping(byteCount: byteCount, isWritable: access == .readWrite)
@@ -199,6 +201,7 @@ final class SimulatedMapping: MappingOwner, @unchecked Sendable {
 
     deinit {
         disk.lock.withLock {
+            memory.unmap()
             if process.isAlive { inode.removeMapping(isWritable: access == .readWrite) }
             disk.close(inode, process)
         }

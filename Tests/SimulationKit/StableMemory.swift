@@ -1,9 +1,10 @@
-// Memory whose address never changes while the file in it grows, so that a mapping can be the file's very
+// Memory whose address never changes while a mapping shows it, so that a mapping can be the file's very
 // bytes.
 //
 // Glibc is imported here, and only here in this module, because only mmap hands out address space without
-// memory behind it: a range of 1 GiB is reserved for every layer of every file, and a page costs something
-// when it is first stored to. Reservations are pooled, since a simulation opens millions of small files.
+// memory behind it: a range is reserved for every layer of every file, and a page costs something when it is
+// first stored to. Most files get by with a small range; a file that outgrows it moves to one of the largest
+// size. Reservations are pooled, since a simulation opens millions of small files.
 
 internal import Base
 internal import Glibc
@@ -14,9 +15,11 @@ public enum DiskGeometry {
     public static let pageByteCount = 4096
     /// What a disk writes whole or not at all, in bytes.
     public static let sectorByteCount = 512
-    /// The largest file, in bytes: what is reserved for one layer of it. Under the thread sanitizer a process
-    /// has address space for 1,500 of them.
+    /// The largest file, in bytes.
     public static let maximumFileByteCount = 1 << 30
+    /// What is reserved for one layer of a file at first. Under the thread sanitizer a process has 1.5 TiB of
+    /// address space, which many thousand files share. A file that is mapped does not outgrow it.
+    static let firstReservationByteCount = 64 << 20
 
     static let sectorsPerPage = pageByteCount / sectorByteCount
 
@@ -31,10 +34,13 @@ public enum DiskGeometry {
     static func bytes(ofPage page: Int) -> Range<Int> { page * pageByteCount..<(page + 1) * pageByteCount }
 }
 
-/// A reservation of `DiskGeometry.maximumFileByteCount` bytes, all zero in the beginning; returned to the
+/// Bytes of a file, up to `DiskGeometry.maximumFileByteCount`, all zero in the beginning; returned to the
 /// pool with the last reference. Guarded by the lock of the disk that uses it.
 final class StableMemory {
-    let base: UnsafeMutableRawPointer
+    private var base: UnsafeMutableRawPointer
+    private var capacity = DiskGeometry.firstReservationByteCount
+    /// Those who have the address.
+    private var mappings = 0
     /// Nothing was ever stored at or after this position.
     private(set) var touchedByteCount = 0
     private(set) var forbidden = 0..<0
@@ -42,38 +48,76 @@ final class StableMemory {
 
     init(_ reservations: ReservationCount) {
         self.reservations = reservations
-        base = ReservationPool.shared.take()
+        base = ReservationPool.take(capacity)
         reservations.add(1)
     }
 
     deinit {
-        forbid(0..<0)
-        zero(0..<touchedByteCount)
-        ReservationPool.shared.give(base)
+        giveBack()
         reservations.add(-1)
     }
 
+    private func giveBack() {
+        forbid(0..<0)
+        zero(0..<touchedByteCount)
+        ReservationPool.give(base, capacity)
+    }
+
+    /// The address of the bytes, for a mapping of the first `byteCount`. It stays the same until `unmap`.
+    func map(_ byteCount: Int) -> UnsafeMutableRawPointer {
+        reserve(byteCount)
+        mappings += 1
+        return base
+    }
+
+    func unmap() { mappings -= 1 }
+
+    /// Sees to it that the bytes before `end` have their place.
+    private func reserve(_ end: Int) {
+        guard end > capacity else { return }
+        invariant(end <= DiskGeometry.maximumFileByteCount, "a simulated file of \(end) bytes")
+        invariant(mappings == 0, "a mapped file grows to \(end) bytes, past what is reserved for it")
+        let larger = ReservationPool.take(DiskGeometry.maximumFileByteCount)
+        let page = DiskGeometry.pageByteCount
+        for number in residentPages(0..<touchedByteCount) {
+            memcpy(larger + number * page, base + number * page, page)
+        }
+        let touched = touchedByteCount
+        giveBack()
+        base = larger
+        capacity = DiskGeometry.maximumFileByteCount
+        touchedByteCount = touched
+    }
+
     /// Says that bytes before `end` may be stored to by others (a mapping).
-    func touch(_ end: Int) { touchedByteCount = max(touchedByteCount, end) }
+    func touch(_ end: Int) {
+        reserve(end)
+        touchedByteCount = max(touchedByteCount, end)
+    }
 
     func store(_ bytes: UnsafeRawBufferPointer, at position: Int) {
         guard let source = bytes.baseAddress, !bytes.isEmpty else { return }
-        memcpy(base + position, source, bytes.count)
         touch(position + bytes.count)
+        memcpy(base + position, source, bytes.count)
     }
 
     func copy(_ range: Range<Int>, from other: StableMemory) {
         guard !range.isEmpty else { return }
-        memcpy(base + range.lowerBound, other.base + range.lowerBound, range.count)
         touch(range.upperBound)
+        other.reserve(range.upperBound)
+        memcpy(base + range.lowerBound, other.base + range.lowerBound, range.count)
     }
 
     func equals(_ other: StableMemory, _ range: Range<Int>) -> Bool {
-        memcmp(base + range.lowerBound, other.base + range.lowerBound, range.count) == 0
+        reserve(range.upperBound)
+        other.reserve(range.upperBound)
+        return memcmp(base + range.lowerBound, other.base + range.lowerBound, range.count) == 0
     }
 
+    /// Valid until the file grows.
     func bytes(_ range: Range<Int>) -> UnsafeRawBufferPointer {
-        UnsafeRawBufferPointer(start: base + range.lowerBound, count: range.count)
+        reserve(range.upperBound)
+        return UnsafeRawBufferPointer(start: base + range.lowerBound, count: range.count)
     }
 
     /// Zeroes a range. Whole pages of a long one are given back to the kernel, which hands out zeros again.
@@ -153,37 +197,50 @@ private enum PageMap {
     }
 }
 
-/// Zeroed reservations that wait for their next file.
+/// Zeroed reservations of one size that wait for their next file.
 private final class ReservationPool: @unchecked Sendable {
     // @unchecked: what changes is used under `lock`, one that the thread sanitizer knows.
-    static let shared = ReservationPool()
+    private static let small = ReservationPool(DiskGeometry.firstReservationByteCount, keeping: 256)
+    private static let large = ReservationPool(DiskGeometry.maximumFileByteCount, keeping: 16)
 
+    private let byteCount: Int
     /// Bounds the memory that waits: each may hold `memsetLimit` bytes of resident zeros.
-    private static let maximumCount = 256
-
+    private let maximumCount: Int
     private let lock = RecursiveLock()
     private var free: [UnsafeMutableRawPointer] = []
 
-    func take() -> UnsafeMutableRawPointer {
+    private init(_ byteCount: Int, keeping maximumCount: Int) {
+        self.byteCount = byteCount
+        self.maximumCount = maximumCount
+    }
+
+    private static func pool(_ byteCount: Int) -> ReservationPool {
+        byteCount == small.byteCount ? small : large
+    }
+
+    static func take(_ byteCount: Int) -> UnsafeMutableRawPointer { pool(byteCount).take() }
+
+    static func give(_ base: UnsafeMutableRawPointer, _ byteCount: Int) { pool(byteCount).give(base) }
+
+    private func take() -> UnsafeMutableRawPointer {
         if let pooled = lock.withLock({ free.popLast() }) { return pooled }
         let base = mmap(
-            nil, DiskGeometry.maximumFileByteCount, PROT_READ | PROT_WRITE,
-            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+            nil, byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
         guard let base, base != MAP_FAILED else {
             invariantFailed("no address space for a simulated file, errno \(errno)")
         }
         // A huge page would make the first store to a small file cost 2 MiB of zeroing.
-        _ = madvise(base, DiskGeometry.maximumFileByteCount, MADV_NOHUGEPAGE)
+        _ = madvise(base, byteCount, MADV_NOHUGEPAGE)
         return base
     }
 
-    func give(_ base: UnsafeMutableRawPointer) {
+    private func give(_ base: UnsafeMutableRawPointer) {
         let kept = lock.withLock {
-            guard free.count < Self.maximumCount else { return false }
+            guard free.count < maximumCount else { return false }
             free.append(base)
             return true
         }
-        if !kept { munmap(base, DiskGeometry.maximumFileByteCount) }
+        if !kept { munmap(base, byteCount) }
     }
 }
 

@@ -86,7 +86,7 @@ struct SimulatedDiskLayerTests {
         let file = try process.open("/f", .createNew)
         try file.write(pattern(4096), at: 0)
         let region = try file.map(byteCount: 4096, .readWrite)
-        for step in 1...40 { try file.write(pattern(100, seed: 3), at: Int64(step) << 24) }
+        for step in 1...40 { try file.write(pattern(100, seed: 3), at: Int64(step) << 20) }
         region.store([77], at: 5)
         #expect(try file.read(5..<6) == [77])
         try file.write([78], at: 6)

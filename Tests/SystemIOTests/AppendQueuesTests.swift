@@ -1,5 +1,4 @@
 import Base
-import Synchronization
 import Testing
 
 @testable import SystemIO
@@ -7,7 +6,7 @@ import Testing
 @Suite("The choice of an append queue")
 struct AppendQueuesTests {
     final class Lines: LogSink {
-        private let lines = Mutex<[String]>([])
+        private let lines = Locked<[String]>([])
         var all: [String] { lines.withLock { $0 } }
         func write(level: LogLevel, line: String) { lines.withLock { $0.append(line) } }
     }

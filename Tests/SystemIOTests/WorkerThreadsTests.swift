@@ -1,5 +1,5 @@
+import Base
 import Foundation
-import Synchronization
 import Testing
 
 @testable import SystemIO
@@ -9,7 +9,7 @@ struct WorkerThreadsTests {
     @Test("Every job is run once, before finish returns", arguments: [1, 2, 7])
     func allJobs(_ limit: Int) throws {
         let workers = WorkerThreads(limit: limit, name: "test")
-        let seen = Mutex<[Int]>([])
+        let seen = Locked<[Int]>([])
         for number in 0..<500 { #expect(try workers.submit { seen.withLock { $0.append(number) } }) }
         workers.finish()
         #expect(seen.withLock { $0.sorted() } == Array(0..<500))
@@ -19,7 +19,7 @@ struct WorkerThreadsTests {
     @Test("One thread runs the jobs in their order")
     func order() throws {
         let workers = WorkerThreads(limit: 1, name: "test")
-        let seen = Mutex<[Int]>([])
+        let seen = Locked<[Int]>([])
         for number in 0..<100 { _ = try workers.submit { seen.withLock { $0.append(number) } } }
         workers.finish()
         #expect(seen.withLock { $0 } == Array(0..<100))
@@ -29,7 +29,7 @@ struct WorkerThreadsTests {
     func full() throws {
         let workers = WorkerThreads(limit: 1, queueLimit: 3, name: "test")
         let gate = Monitor()
-        let state = Mutex((running: false, open: false, done: 0))
+        let state = Locked((running: false, open: false, done: 0))
         #expect(
             try workers.submit {
                 gate.locked {
@@ -52,7 +52,7 @@ struct WorkerThreadsTests {
     @Test(
         "A range is worked off by several threads, each number once", arguments: [0, 1, 5, 1000], [1, 2, 8])
     func forEach(_ count: Int, _ threads: Int) {
-        let seen = Mutex<[Int]>([])
+        let seen = Locked<[Int]>([])
         WorkerThreads.forEach(count, threads: threads, name: "test") { number in
             seen.withLock { $0.append(number) }
         }
@@ -63,7 +63,7 @@ struct WorkerThreadsTests {
     func parallel() {
         // Comes back only if four are inside at once.
         let monitor = Monitor()
-        let inside = Mutex(0)
+        let inside = Locked(0)
         WorkerThreads.forEach(4, threads: 4, name: "test") { _ in
             monitor.locked {
                 inside.withLock { $0 += 1 }

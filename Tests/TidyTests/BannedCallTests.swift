@@ -32,6 +32,10 @@ private let executables = ["dmq-dump-log", "dmq-bench", "dmq-schema"]
 @Sendable private func outsideClocks(_ file: ProjectFile) -> Bool {
     everywhere(file) && file.target != "SystemIO" && file.target != "SystemIOTests"
 }
+/// Locked is made of one.
+@Sendable private func outsideLocked(_ file: ProjectFile) -> Bool {
+    everywhere(file) && file.name != "Locked.swift"
+}
 @Sendable private func inSources(_ file: ProjectFile) -> Bool { file.path.hasPrefix("Sources/") }
 @Sendable private func inLibraries(_ file: ProjectFile) -> Bool {
     inSources(file) && !executables.contains(file.target ?? "")
@@ -55,6 +59,8 @@ let bannedCalls: [BannedCall] = [
         [".random", ".shuffle"],
         /\.random\((?:in: *[^(),]*)?\)|\.shuffled\(\)|\.shuffle\(\)|\.randomElement\(\)/,
         "pass a SeededGenerator, so that the run can be replayed", in: everywhere),
+    BannedCall(
+        ["Mutex"], /\bMutex\b/, "use Locked, which the thread sanitizer understands", in: outsideLocked),
     BannedCall(["try!"], /\btry!/, "handle or pass on the error", in: inSources),
     BannedCall(["as!"], /\bas!/, "use as? and handle nil", in: inSources),
     BannedCall(
@@ -155,6 +161,7 @@ func unfinishedFaults(_ files: [ProjectFile]) -> [Fault] {
             ("Sources/Base/A.swift", "var g = SystemRandomNumberGenerator()"),
             ("Sources/Base/A.swift", "let x = Int.random(in: 0..<5)"),
             ("Sources/Base/A.swift", "let x = list.shuffled()"),
+            ("Tests/BaseTests/A.swift", "let x = Mutex(0)"),
             ("Sources/Base/A.swift", "let x = try! open()"),
             ("Sources/Base/A.swift", "let x = y as! Int"),
             ("Sources/Base/A.swift", "    print(x)"),

@@ -1,5 +1,4 @@
 import Base
-import Synchronization
 import SystemIO
 import Testing
 
@@ -37,7 +36,7 @@ struct FirstBytesTests {
     }
 
     final class Adopter: HTTPHandler {
-        let sockets = Mutex<[(Socket, String)]>([])
+        let sockets = Locked<[(Socket, String)]>([])
         func adopt(_ socket: Socket, listener: String) { sockets.withLock { $0.append((socket, listener)) } }
     }
 

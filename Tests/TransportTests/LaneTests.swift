@@ -1,6 +1,5 @@
 import Base
 import SimulationKit
-import Synchronization
 import SystemIO
 import Testing
 
@@ -60,7 +59,7 @@ struct LaneTests {
     )
     func submit(_ backend: NetworkChoice) throws {
         let lane = try lane(backend, SystemClock())
-        let seen = Mutex<[Int]>([])
+        let seen = Locked<[Int]>([])
         let thread = try JoinableThread(name: "lane") { lane.run() }
         for number in 0..<1000 {
             #expect(lane.submit { seen.withLock { $0.append(number) } })
@@ -77,7 +76,7 @@ struct LaneTests {
     func idle(_ backend: NetworkChoice) throws {
         let lane = try lane(backend, SystemClock())
         let thread = try JoinableThread(name: "lane") { lane.run() }
-        let round = Mutex(0)
+        let round = Locked(0)
         // Each round trip costs the lane a turn or two, and nothing else does.
         for number in 1...50 {
             #expect(lane.submit { round.withLock { $0 += 1 } })

@@ -2,7 +2,6 @@ public import Base
 internal import CLiburing
 internal import CLinux
 internal import Glibc
-internal import Synchronization
 
 /// Log lines to the standard error, each with the time (UTC) before it: `time=2026-01-31T23:59:59.123Z
 /// level=...`.
@@ -12,7 +11,7 @@ internal import Synchronization
 public final class StandardErrorLog: LogSink {
     private let clock: any TimeSource
     private let stream: StandardStream
-    private let turn = Mutex<Void>(())
+    private let turn = Locked<Void>(())
 
     public init(clock: any TimeSource = SystemClock()) {
         self.clock = clock
