@@ -72,6 +72,7 @@ let package = Package(
 
         // Level 3: who leads, and who waits.
         library("Replication", ["Base", "SystemIO", "RecordFormat", "LogStorage"]),
+        library("DMQClient", ["Base", "SystemIO", "RecordFormat", "KafkaProtocol", "Transport"]),
 
         // Level 4: who decides what the metadata says.
         library(
@@ -140,6 +141,9 @@ let package = Package(
                 "Base", "SystemIO", "RecordFormat", "LogStorage", "Settings", "KafkaProtocol", "Broker",
                 "SimulationKit",
             ]),
+        tests(
+            "DMQClientTests",
+            ["Base", "SystemIO", "RecordFormat", "KafkaProtocol", "Transport", "DMQClient"]),
         tests("SimulationTests", ["Base", "SystemIO", "RecordFormat", "LogStorage", "SimulationKit"]),
         tests(
             "FormatTests", ["Base", "SystemIO", "RecordFormat", "LogStorage"], resources: [.copy("Golden")]),

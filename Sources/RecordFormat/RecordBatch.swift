@@ -11,6 +11,17 @@ public enum RecordBatch {
         store(leaderEpoch.rawValue, at: Field.partitionLeaderEpoch, in: &batch)
     }
 
+    /// Sets who produced the batch and the number of its first record, and makes the CRC right again.
+    public static func assign(
+        producerID: ProducerID, producerEpoch: ProducerEpoch, baseSequence: SequenceNumber,
+        in batch: inout MutableRawSpan
+    ) {
+        store(producerID.rawValue, at: Field.producerID, in: &batch)
+        store(producerEpoch.rawValue, at: Field.producerEpoch, in: &batch)
+        store(baseSequence.rawValue, at: Field.baseSequence, in: &batch)
+        updateChecksum(of: &batch)
+    }
+
     /// Makes `timestamp` the time of every record of the batch, as for topics with LogAppendTime, and the CRC
     /// right again. Doing it twice is doing it once.
     public static func stampLogAppendTime(_ timestamp: Timestamp, in batch: inout MutableRawSpan) {

@@ -54,6 +54,9 @@ let moduleRules: [ModuleRule] = [
         ], system: ["Synchronization"]),
     ModuleRule("dmq", level: 7, ["Base", "SystemIO", "Settings", "Broker"]),
     ModuleRule(
+        "DMQClient", level: 3, ["Base", "SystemIO", "RecordFormat", "KafkaProtocol", "Transport"],
+        system: ["Synchronization"]),
+    ModuleRule(
         "dmq-dump-log", level: 7,
         ["Base", "SystemIO", "RecordFormat", "LogStorage", "KafkaProtocol", "ClusterMetadata"],
         system: ["Foundation", "Synchronization"]),
@@ -123,5 +126,8 @@ let moduleRules: [ModuleRule] = [
     ModuleRule(
         "CommandTests", level: testLevel,
         ["Base", "SystemIO", "RecordFormat", "LogStorage", "dmq-dump-log", "dmq-bench"], system: testing),
+    ModuleRule(
+        "DMQClientTests", level: testLevel,
+        ["Base", "SystemIO", "RecordFormat", "KafkaProtocol", "Transport", "DMQClient"], system: testing),
     ModuleRule("TidyTests", level: testLevel, ["Base"], system: testing),
 ]
