@@ -28,3 +28,45 @@ public final class Locked<Value: Sendable>: Sendable {
         }
     }
 }
+
+/// A mutex whose two halves are called by hand, for code that handles spans: a closure cannot capture them.
+/// Where one will do, use `Locked`.
+public final class HandLock: Sendable {
+    @usableFromInline let mutex = Mutex<Void>(())
+
+    #if DEBUG
+        @usableFromInline let order = Atomic<Bool>(false)
+    #endif
+
+    /// Nobody holds it.
+    @inlinable
+    public init() {}
+
+    /// Waits until no other thread holds it. Every call is followed by one of `release` on the same thread.
+    @inlinable
+    public func acquire() {
+        mutex._unsafeLock()
+        #if DEBUG
+            _ = order.load(ordering: .acquiring)
+        #endif
+    }
+
+    /// Lets the next thread have it.
+    @inlinable
+    public func release() {
+        #if DEBUG
+            order.store(true, ordering: .releasing)
+        #endif
+        mutex._unsafeUnlock()
+    }
+
+    /// Calls `body` while no other thread holds the lock.
+    @inlinable
+    public func withLock<Result, Failure: Error>(
+        _ body: () throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        acquire()
+        defer { release() }
+        return try body()
+    }
+}

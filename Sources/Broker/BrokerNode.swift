@@ -244,7 +244,7 @@ public final class BrokerNode: @unchecked Sendable {
     }
 
     private final class LaneAnswer<Value: Sendable, Failure: Error>: Sendable {
-        private let result = Mutex<Result<Value, Failure>?>(nil)
+        private let result = Locked<Result<Value, Failure>?>(nil)
         func set(_ value: Result<Value, Failure>) { result.withLock { $0 = value } }
         func take() -> Result<Value, Failure>? { result.withLock { $0 } }
     }

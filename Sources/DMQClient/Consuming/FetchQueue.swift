@@ -1,6 +1,5 @@
 internal import Base
 internal import RecordFormat
-internal import Synchronization
 
 /// What was fetched and not taken yet. Filled by the lane, emptied by one caller at a time.
 final class FetchQueue: @unchecked Sendable {
@@ -12,7 +11,7 @@ final class FetchQueue: @unchecked Sendable {
 
     typealias Waiter = CheckedContinuation<Item?, Never>
 
-    private let lock = Mutex(())
+    private let lock = HandLock()
     private let limit: Int
     private var items = Backlog<(assignment: UInt64, item: Item)>()
     private var byteCount = 0
@@ -24,7 +23,7 @@ final class FetchQueue: @unchecked Sendable {
 
     init(limit: Int) { self.limit = limit }
 
-    private func locked<Value>(_ body: () -> Value) -> Value { lock.withLock { _ in body() } }
+    private func locked<Value>(_ body: () -> Value) -> Value { lock.withLock(body) }
 
     var hasRoom: Bool { locked { byteCount < limit } }
 

@@ -1,6 +1,5 @@
 internal import Base
 internal import RecordFormat
-internal import Synchronization
 
 /// What became of the wish to produce a record.
 public enum EnqueueResult: Sendable, Equatable {
@@ -29,7 +28,7 @@ final class RecordAccumulator: @unchecked Sendable {
         init(_ name: String) { self.name = name }
     }
 
-    private let lock = Mutex(())
+    private let lock = HandLock()
     private let configuration: ProducerConfiguration
     private let clock: any TimeSource
     private var topics: [String: Topic] = [:]
@@ -69,9 +68,8 @@ final class RecordAccumulator: @unchecked Sendable {
         if bound + RecordBatchHeader.byteCount > configuration.requestByteCount + 4096 {
             throw .recordTooLarge(topic: name, byteCount: bound, limit: configuration.requestByteCount)
         }
-        // The mutex wants a closure, into which spans cannot be taken: hence its two halves by hand.
-        lock._unsafeLock()
-        defer { lock._unsafeUnlock() }
+        lock.acquire()
+        defer { lock.release() }
         if isClosed { throw .closed }
         guard let topic = find(name) else { return (.topicUnknown, false) }
         if bufferedByteCount > 0 && bufferedByteCount + bound > configuration.bufferByteCount {
@@ -169,7 +167,7 @@ final class RecordAccumulator: @unchecked Sendable {
         return true
     }
 
-    private func locked<Value>(_ body: () -> Value) -> Value { lock.withLock { _ in body() } }
+    private func locked<Value>(_ body: () -> Value) -> Value { lock.withLock(body) }
 
     /// Waits until the buffer has room for a record whose bound is `byteCount`, as `append` sees it.
     func room(_ byteCount: Int, _ continuation: CheckedContinuation<Void, Never>) {
