@@ -34,6 +34,8 @@ enum APITable {
     static let served: [ServedAPI] =
         APIVersionsHandler.served + MetadataHandler.served + ProduceHandler.served + FetchHandler.served
         + OffsetHandlers.served + ProducerIDHandler.served + CoordinatorHandler.served
+        + LogDirectoryHandlers.served
+        + TelemetryHandlers.served + ConfigurationListHandler.served
 
     /// By key.
     private static let byKey: [ServedAPI?] = {
