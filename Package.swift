@@ -91,7 +91,7 @@ let package = Package(
         library("ProtocolSchema", ["Base"]),
 
         // Level 7: executables.
-        executable("dmq", ["Base", "SystemIO", "Settings", "Broker"]),
+        executable("dmq", ["Base", "SystemIO", "RecordFormat", "Settings", "DMQClient", "Broker"]),
         executable("dmq-schema", ["ProtocolSchema"]),
         executable(
             "dmq-dump-log",
@@ -149,7 +149,8 @@ let package = Package(
             "FormatTests", ["Base", "SystemIO", "RecordFormat", "LogStorage"], resources: [.copy("Golden")]),
         fuzzers,
         tests(
-            "CommandTests", ["Base", "SystemIO", "RecordFormat", "LogStorage", "dmq-dump-log", "dmq-bench"]),
+            "CommandTests",
+            ["Base", "SystemIO", "RecordFormat", "LogStorage", "dmq", "dmq-dump-log", "dmq-bench"]),
         tests("TidyTests", ["Base"]),
     ],
     swiftLanguageModes: [.v6]

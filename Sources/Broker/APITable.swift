@@ -34,8 +34,6 @@ enum APITable {
     static let served: [ServedAPI] =
         APIVersionsHandler.served + MetadataHandler.served + ProduceHandler.served + FetchHandler.served
         + OffsetHandlers.served + ProducerIDHandler.served + CoordinatorHandler.served
-        + LogDirectoryHandlers.served
-        + TelemetryHandlers.served + ConfigurationListHandler.served
 
     /// By key.
     private static let byKey: [ServedAPI?] = {

@@ -11,13 +11,26 @@ struct Subcommand: Sendable {
 
 /// The program `dmq`: a table of commands, one file each.
 enum Program {
-    static let commands: [Subcommand] = [ServerCommand.command]
+    static let commands: [Subcommand] = [
+        ServerCommand.command, TopicCommand.command, ProduceCommand.command, ConsumeCommand.command,
+        ConfigCommand.command, ClusterCommand.command, LogDirectoriesCommand.command,
+        CompletionCommand.command,
+    ]
 
     static let description = CommandDescription(
         name: "dmq", summary: "A message queue that speaks Kafka's protocol.",
         subcommands: commands.map(\.description),
-        examples: [CommandExample("dmq server", "a broker on port 9092, with its data in ./dmq-data")],
-        notes: ["Exit status: 0 done, 1 something failed, 2 used wrongly."])
+        examples: [
+            CommandExample("dmq server", "a broker on port 9092, with its data in ./dmq-data"),
+            CommandExample("dmq topic create events --partitions 6", "makes a topic"),
+            CommandExample("echo hello | dmq produce events", "writes a record"),
+            CommandExample("dmq consume events --exit", "prints what there is"),
+        ],
+        notes: [
+            "The broker is found by --bootstrap, else by the environment variable DMQ_BOOTSTRAP, else at "
+                + "127.0.0.1:9092.",
+            "Exit status: 0 done, 1 something failed, 2 used wrongly.",
+        ])
 
     /// - Returns: the exit status.
     static func run(_ arguments: [String]) async -> Int32 {
@@ -32,6 +45,9 @@ enum Program {
                 }
                 return try await chosen.run(command)
             }
+        } catch let error as IOError where error.errno == .brokenPipe {
+            // Who read our output has enough of it.
+            return 0
         } catch {
             complain("\(error)")
             return error is CommandLineError ? CommandLineError.exitStatus : 1
@@ -39,5 +55,9 @@ enum Program {
     }
 
     /// Says on the standard error what is wrong.
-    static func complain(_ text: String) { _ = try? StandardStream.error.write("dmq: \(text)\n") }
+    static func complain(_ text: String) {
+        let isColoured = StandardStream.error.isTerminal
+        let name = isColoured ? "\u{1B}[31mdmq\u{1B}[0m" : "dmq"
+        _ = try? StandardStream.error.write("\(name): \(text)\n")
+    }
 }

@@ -22,7 +22,7 @@ struct BannedCall: Sendable {
     }
 }
 
-private let executables = ["dmq-dump-log", "dmq-bench", "dmq-schema"]
+private let executables = ["dmq", "dmq-dump-log", "dmq-bench", "dmq-schema"]
 
 /// The rules themselves stand in this file.
 @Sendable private func everywhere(_ file: ProjectFile) -> Bool {

@@ -52,7 +52,9 @@ let moduleRules: [ModuleRule] = [
             "Base", "SystemIO", "RecordFormat", "LogStorage", "Settings", "KafkaProtocol", "Transport",
             "ClusterMetadata", "Replication", "RaftController",
         ], system: ["Synchronization"]),
-    ModuleRule("dmq", level: 7, ["Base", "SystemIO", "Settings", "Broker"]),
+    ModuleRule(
+        "dmq", level: 7, ["Base", "SystemIO", "RecordFormat", "Settings", "DMQClient", "Broker"],
+        system: ["Foundation", "Synchronization"]),
     ModuleRule(
         "DMQClient", level: 3, ["Base", "SystemIO", "RecordFormat", "KafkaProtocol", "Transport"],
         system: ["Synchronization"]),
@@ -125,7 +127,8 @@ let moduleRules: [ModuleRule] = [
         system: testing),
     ModuleRule(
         "CommandTests", level: testLevel,
-        ["Base", "SystemIO", "RecordFormat", "LogStorage", "dmq-dump-log", "dmq-bench"], system: testing),
+        ["Base", "SystemIO", "RecordFormat", "LogStorage", "dmq", "dmq-dump-log", "dmq-bench"],
+        system: testing),
     ModuleRule(
         "DMQClientTests", level: testLevel,
         ["Base", "SystemIO", "RecordFormat", "KafkaProtocol", "Transport", "DMQClient"], system: testing),

@@ -1,10 +1,10 @@
 /// Dates and times of the proleptic Gregorian calendar, as ISO 8601 writes them.
-enum CalendarTime {
+public enum CalendarTime {
     private static let millisecondsPerDay: Int64 = 86_400_000
 
     /// Milliseconds since the Unix epoch from `1700000000000`, `2026-01-31`, `2026-01-31T23:59`,
     /// `2026-01-31T23:59:59.123Z` or with `+01:00` at the end; without a zone UTC. Nil for anything else.
-    static func milliseconds(_ text: String) -> Int64? {
+    public static func milliseconds(_ text: String) -> Int64? {
         if let number = Int64(text) { return number }
         var rest = Array(text.utf8)[...]
         guard let year = number(&rest, digits: 4), take("-", &rest), let month = number(&rest, digits: 2),
@@ -30,7 +30,7 @@ enum CalendarTime {
     }
 
     /// `2026-01-31T23:59:59.123Z`; nil outside the years 0 to 9999.
-    static func text(ofMilliseconds milliseconds: Int64) -> String? {
+    public static func text(ofMilliseconds milliseconds: Int64) -> String? {
         guard milliseconds >= days(0, 1, 1) * millisecondsPerDay,
             milliseconds < days(10_000, 1, 1) * millisecondsPerDay
         else { return nil }
