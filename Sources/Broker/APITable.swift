@@ -34,6 +34,7 @@ enum APITable {
     static let served: [ServedAPI] =
         APIVersionsHandler.served + MetadataHandler.served + ProduceHandler.served + FetchHandler.served
         + OffsetHandlers.served + ProducerIDHandler.served + CoordinatorHandler.served
+        + TopicHandlers.served + ConfigurationHandlers.served + DescriptionHandlers.served
 
     /// By key.
     private static let byKey: [ServedAPI?] = {

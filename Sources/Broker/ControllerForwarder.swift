@@ -112,12 +112,9 @@ extension BrokerConfiguration {
                         _ = try TopicSettingValues.check(
                             values.map { (key: $0.key, value: $0.value) }, broker: settings)
                     case .broker:
-                        for (name, value) in values {
-                            guard let known = SettingTable.descriptor(name, .broker) else {
-                                throw SettingError.unknown(name: name, scope: .broker)
-                            }
-                            try known.check(value)
-                        }
+                        _ = try SettingChanges.replace(
+                            brokerBy: values.map { (key: $0.key, value: $0.value) },
+                            resource.name.isEmpty ? .allBrokers : .thisBroker, values: settings)
                     default: break
                     }
                     return nil

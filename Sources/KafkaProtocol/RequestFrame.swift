@@ -52,6 +52,9 @@ public struct RequestFrame: Hashable, Sendable {
                 message: Body.name, version: header.apiVersion, field: "", position: bodyPosition,
                 reason: .otherAPI(key: header.rawAPIKey))
         }
-        return try Body(decoding: frame, version: header.apiVersion, from: bodyPosition)
+        var reader = try MessageReader(Body.self, frame, version: header.apiVersion, from: bodyPosition)
+        // What lies behind the last field is left alone, as Kafka does: librdkafka 2.16 sends three bytes too
+        // many when it asks for the metadata of all topics.
+        return try Body(from: &reader)
     }
 }

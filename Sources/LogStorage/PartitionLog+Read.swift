@@ -26,14 +26,18 @@ extension PartitionLog {
         case .lastStableOffset: upperBound = min(lastStableOffset, writtenEndOffset)
         }
         let slice = try slice(
-            from: offset, to: min(upperBound, cutTarget ?? upperBound), maximumByteCount: maximumByteCount)
+            from: offset, to: min(upperBound, cutTarget ?? upperBound), maximumByteCount: maximumByteCount,
+            passesEmptyBatch: limit != .logEnd)
         return LogReadResult(
             slice: slice, logStartOffset: logStartOffset, highWatermark: highWatermark,
             lastStableOffset: lastStableOffset, logEndOffset: logEndOffset)
     }
 
+    /// - Parameter passesEmptyBatch: whether the batch without records with which compaction lets a segment
+    ///   end is passed over where it would be all there is to read, as long as something comes behind it.
+    ///   librdkafka takes such an answer for a limit that is too small, and gives up after some of them.
     private func slice(
-        from offset: Offset, to upperBound: Offset, maximumByteCount: Int
+        from offset: Offset, to upperBound: Offset, maximumByteCount: Int, passesEmptyBatch: Bool
     ) throws(LogError) -> LogSlice? {
         guard offset < upperBound, var index = segments.floorIndex(offset) else { return nil }
         while index < segments.count {
@@ -41,6 +45,12 @@ extension PartitionLog {
             guard segment.baseOffset < upperBound else { return nil }
             let end = try endPosition(inSegment: index, upperBound: upperBound)
             if let start = try locate(offset, in: segment, endPosition: end) {
+                if passesEmptyBatch, end - start.position == Int64(RecordBatchHeader.byteCount),
+                    index + 1 < segments.count, segments[index + 1].baseOffset < upperBound
+                {
+                    index += 1
+                    continue
+                }
                 return try slice(ofSegment: index, start, end: end, maximumByteCount: maximumByteCount)
             }
             if let damage = segment.damage {

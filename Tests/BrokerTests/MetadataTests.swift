@@ -70,17 +70,27 @@ struct MetadataTests {
     @Test("What is no request ends the connection, with a line in the log")
     func refusals() throws {
         let node = try TestNode()
-        // An API that nobody knows; an API that is not served; bytes behind a good request.
+        // An API that nobody knows; an API that is not served; a request without a body.
         for bytes: [UInt8] in [
             [0, 0, 0, 8, 3, 0, 0, 0, 0, 0, 0, 1],
             [0, 0, 0, 10, 0, 4, 0, 0, 0, 0, 0, 1, 255, 255],
-            [0, 0, 0, 11, 0, 18, 0, 0, 0, 0, 0, 1, 255, 255, 9],
+            [0, 0, 0, 10, 0, 3, 0, 0, 0, 0, 0, 1, 255, 255],
         ] {
             let client = try node.client()
             try client.send(bytes: bytes)
             #expect(client.hasEnded())
         }
         #expect(node.sink.lines(containing: "request refused").count == 3)
+    }
+
+    @Test("Bytes behind the last field are passed over, as librdkafka sends some")
+    func bytesBehind() throws {
+        let node = try TestNode()
+        let client = try node.client()
+        try client.send(bytes: [0, 0, 0, 11, 0, 18, 0, 0, 0, 0, 0, 7, 255, 255, 9])
+        let head = try client.exactly(4)
+        let frame = try client.exactly(Int(head[2]) << 8 | Int(head[3]))
+        #expect(Array(frame[0..<6]) == [0, 0, 0, 7, 0, 0])
     }
 
     @Test("A restart keeps topics, records and offsets", arguments: [1, 3])

@@ -71,6 +71,26 @@ struct CleanerTests {
         #expect(try keys(workload.log) == ["b", "c", "d"])
     }
 
+    @Test("a reader passes over batches that only hold the end of their segment, a follower gets them")
+    func emptyBatches() throws {
+        // Two of these values are too much for one segment: each stays in its own.
+        let workload = try workload { $0.segmentByteCount = 4096 }
+        for _ in 0..<4 {
+            try put(workload, "a", String(repeating: "v", count: 3000))
+            try seal(workload)
+        }
+        try put(workload, "b", "1")
+        try seal(workload)
+        _ = try #require(try workload.clean())
+        let log = workload.log
+        #expect(try batches(of: log).prefix(3).map(\.header.recordCount) == [0, 0, 0])
+        let read = try log.read(from: .zero, maximumByteCount: 1 << 20, limit: .highWatermark)
+        #expect(read.slice?.firstOffset == Offset(3))
+        let copied = try log.read(from: .zero, maximumByteCount: 1 << 20, limit: .logEnd)
+        #expect(copied.slice?.firstOffset == .zero)
+        #expect(copied.slice?.byteCount == RecordBatchHeader.byteCount)
+    }
+
     @Test("markers stay while a batch of their transaction does, then until their horizon")
     func markers() throws {
         let workload = try workload { $0.producerIDExpirationMilliseconds = 100 }

@@ -15,7 +15,7 @@ enum MetadataHandler {
     ]
 
     /// What anyone may do, as there are no access control lists: bits by the numbers of the operations.
-    private enum Operations {
+    enum Operations {
         /// Read, write, create, delete, alter, describe, describe and alter configurations.
         static let onTopics: Int32 = bits(3, 4, 5, 6, 7, 8, 10, 11)
         /// Create, alter, describe, cluster action, describe and alter configurations, idempotent write.
@@ -151,7 +151,7 @@ enum MetadataHandler {
     }
 
     /// Topics that belong to the broker itself.
-    private static func isInternal(_ name: String) -> Bool {
+    static func isInternal(_ name: String) -> Bool {
         name == "__consumer_offsets" || name == "__transaction_state"
     }
 
