@@ -35,6 +35,7 @@ enum APITable {
         APIVersionsHandler.served + MetadataHandler.served + ProduceHandler.served + FetchHandler.served
         + OffsetHandlers.served + ProducerIDHandler.served + CoordinatorHandler.served
         + TopicHandlers.served + ConfigurationHandlers.served + DescriptionHandlers.served
+        + LogDirectoryHandlers.served + TelemetryHandlers.served + ConfigurationListHandler.served
 
     /// By key.
     private static let byKey: [ServedAPI?] = {

@@ -28,11 +28,10 @@ final class TestNode {
     let directory: TemporaryDirectory
     private var isStopped = false
 
-    /// - Parameters:
-    ///   - clock: nil stands for the real one.
+    /// - Parameter directories: the log directories; nil: one in `directory`.
     init(
         lanes: Int = 1, _ settings: [(key: String, value: String)] = [],
-        in directory: TemporaryDirectory? = nil
+        in directory: TemporaryDirectory? = nil, directories: [String]? = nil
     ) throws {
         self.directory = try directory ?? TemporaryDirectory()
         let fixed = [
@@ -43,7 +42,8 @@ final class TestNode {
             file: nil, commandLine: fixed.map { (key: $0.0, value: $0.1) } + settings
         ).values
         node = try BrokerNode(
-            BrokerConfiguration(values, directoryPaths: [self.directory.path + "/data"], coreCount: 1),
+            BrokerConfiguration(
+                values, directoryPaths: directories ?? [self.directory.path + "/data"], coreCount: 1),
             fileSystem: PosixFileSystem(), timeSource: clock, logger: sink.logger())
         try node.start()
     }

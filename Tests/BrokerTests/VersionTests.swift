@@ -104,6 +104,10 @@ struct VersionTests {
             APIVersionsRequest(clientSoftwareName: "test", clientSoftwareVersion: "1")
         }
         try ask(client, tally) { _ in DescribeClusterRequest() }
+        try ask(client, tally) { _ in DescribeLogDirsRequest(topics: nil) }
+        try ask(client, tally) { _ in GetTelemetrySubscriptionsRequest() }
+        try ask(client, tally) { _ in PushTelemetryRequest() }
+        try ask(client, tally) { _ in ListConfigResourcesRequest() }
         try ask(client, tally) { version in
             version >= 4
                 ? FindCoordinatorRequest(coordinatorKeys: ["g"]) : FindCoordinatorRequest(key: "g")
