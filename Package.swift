@@ -100,7 +100,7 @@ let package = Package(
             "dmq-bench",
             [
                 "Base", "SystemIO", "RecordFormat", "LogStorage", "ClusterMetadata", "RaftController",
-                "CBaseline", "CAllocationCounter",
+                "DMQClient", "CBaseline", "CAllocationCounter",
             ]),
         .target(
             name: "CBaseline", dependencies: ["CShims"], path: "Benchmarks/CBaseline",

@@ -5,12 +5,15 @@ enum BenchmarkError: Error, CustomStringConvertible {
     /// The work was not done as it should have been, so that its figures mean nothing.
     case wrongResult(String)
     case lostAppends(String)
+    /// The broker, or what is said about it, cannot be used.
+    case broker(String)
 
     var description: String {
         switch self {
         case .baselineFailed(let what): "the baseline failed: \(what)"
         case .wrongResult(let what): "wrong result: \(what)"
         case .lostAppends(let reason): "appends were lost: \(reason)"
+        case .broker(let reason): reason
         }
     }
 }

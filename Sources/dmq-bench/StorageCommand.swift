@@ -35,6 +35,8 @@ enum StorageCommand {
             CommandExample("dmq-bench storage all --json", "all figures, one JSON object a line"),
         ],
         notes: [
+            "dmq-bench produce, consume, end-to-end and mixed measure a broker from outside, "
+                + "dmq-bench metadata a controller; each has a --help of its own.",
             "Runs of the C baseline and of dmq take turns; "
                 + "\"dmq/C\" is the median of the ratios of neighbouring runs.",
             "Exit status: 0 measured, 1 something failed, 2 used wrongly.",

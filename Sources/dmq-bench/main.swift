@@ -3,8 +3,11 @@ import CBaseline
 
 /// Runs the program.
 /// - Returns: its exit status.
-func run(_ arguments: [String]) -> Int32 {
+func run(_ arguments: [String]) async -> Int32 {
     do {
+        if let kind = arguments.first.flatMap({ TrafficKind(rawValue: $0) }) {
+            return try await TrafficCommand.run(kind, Array(arguments.dropFirst()))
+        }
         if arguments.first == "metadata" { return try runMetadata(Array(arguments.dropFirst())) }
         switch try CommandLineParser(StorageCommand.description).parse(arguments) {
         case .help(let text):
@@ -41,4 +44,4 @@ func runMetadata(_ arguments: [String]) throws -> Int32 {
     return 0
 }
 
-dmq_exit(run(Array(CommandLine.arguments.dropFirst())))
+dmq_exit(await run(Array(CommandLine.arguments.dropFirst())))

@@ -66,7 +66,7 @@ let moduleRules: [ModuleRule] = [
         "dmq-bench", level: 7,
         [
             "Base", "SystemIO", "RecordFormat", "LogStorage", "ClusterMetadata", "RaftController",
-            "CBaseline", "CAllocationCounter",
+            "DMQClient", "CBaseline", "CAllocationCounter",
         ],
         system: ["Foundation", "Synchronization"]),
     ModuleRule("CBaseline", level: 1, ["CShims"]),
