@@ -75,12 +75,21 @@ final class TemporaryDirectory {
 final class BrokerProcess {
     let address: String
     let directory = TemporaryDirectory()
-    private let process: Process
+    private let settings: [String]
+    private var process: Process
 
     init(_ settings: [String] = []) throws {
-        process = Programs.process(
+        self.settings = settings
+        (process, address) = try Self.start(directory, "127.0.0.1:0", settings)
+    }
+
+    /// - Returns: the broker, and the address that it prints.
+    private static func start(
+        _ directory: TemporaryDirectory, _ address: String, _ settings: [String]
+    ) throws -> (Process, String) {
+        let process = Programs.process(
             Programs.built("dmq"),
-            ["server", "--listen", "127.0.0.1:0", "--data-dir", directory / "data"]
+            ["server", "--listen", address, "--data-dir", directory / "data"]
                 + settings.flatMap { ["--set", $0] })
         let output = Pipe()
         process.standardOutput = output
@@ -93,10 +102,19 @@ final class BrokerProcess {
             banner += more
         }
         let words = String(decoding: banner, as: UTF8.self).split(whereSeparator: \.isWhitespace)
-        address = String(try #require(words.first { $0.hasPrefix("127.0.0.1:") }, "no banner: \(words)"))
+        let found = try #require(words.first { $0.hasPrefix("127.0.0.1:") }, "no banner: \(words)")
+        return (process, String(found))
     }
 
-    deinit {
+    /// Ends the broker without a warning, and starts it again at the same address.
+    func killAndRestart() throws {
+        killGroup()
+        (process, _) = try Self.start(directory, address, settings)
+    }
+
+    deinit { killGroup() }
+
+    private func killGroup() {
         // Both the broker and the program that bounds its life, which makes them a group. A child begins with
         // the signals blocked that the thread which started it had blocked: a polite one might not arrive.
         kill(-process.processIdentifier, SIGKILL)

@@ -151,6 +151,41 @@ struct RecordsOfUsersTests {
         #expect(written.status == 1 && written.errors.contains("no partition 3 of topic t"))
     }
 
+    @Test("a broker that is killed while records are written: each is there once, in order")
+    func kills() throws {
+        let broker = try BrokerProcess(["num.partitions=2"])
+        let count = 100_000
+        let file = broker.directory / "numbers"
+        try Data((0..<count).map { "\($0 % 2):\($0)\n" }.joined().utf8).write(to: URL(fileURLWithPath: file))
+        let writer = Programs.process(
+            Programs.built("dmq"),
+            [
+                "produce", "t", "-b", broker.address, "--file", file, "-K", ":", "--batch", "1KiB",
+                "--linger",
+                "0s",
+            ])
+        try writer.run()
+        var rounds = 0
+        while writer.isRunning && rounds < 5 {
+            // Something of this round has arrived when the end has moved.
+            let before = try broker.dmq("topic", "describe", "t", "--offsets", "--json").text
+            while writer.isRunning,
+                try broker.dmq("topic", "describe", "t", "--offsets", "--json").text == before
+            {}
+            try broker.killAndRestart()
+            rounds += 1
+        }
+        writer.waitUntilExit()
+        #expect(writer.terminationStatus == 0 && rounds > 0)
+        for key in 0..<2 {
+            // With two keys both may go to one partition.
+            let read = try broker.dmq("consume", "t", "-e", "-f", "%k %v\\n").lines.filter {
+                $0.hasPrefix("\(key) ")
+            }
+            #expect(read == stride(from: key, to: count, by: 2).map { "\(key) \($0)" })
+        }
+    }
+
     @Test("a reader of the output that has enough is no failure")
     func brokenPipe() throws {
         let broker = try BrokerProcess()

@@ -9,6 +9,8 @@ struct FakeAnswers {
     let frame: RequestFrame
     let slice: BufferSlice
     var refusal: ErrorCode?
+    /// Whether the broker leads the partitions.
+    var leads = true
 
     init(_ broker: FakeBroker, _ frame: RequestFrame, _ slice: BufferSlice) {
         self.broker = broker
@@ -72,15 +74,17 @@ struct FakeAnswers {
                     name: name, topicID: state.ids[name] ?? .none,
                     partitions: logs.indices.map {
                         MetadataResponse.MetadataResponsePartition(
-                            partitionIndex: Int32($0), leaderID: 1, leaderEpoch: LeaderEpoch(0),
-                            replicaNodes: [1], inSyncReplicasNodes: [1])
+                            partitionIndex: Int32($0), leaderID: state.leader,
+                            leaderEpoch: LeaderEpoch(state.leaderEpoch),
+                            replicaNodes: state.brokers.keys.sorted(),
+                            inSyncReplicasNodes: state.brokers.keys.sorted())
                     })
             }
             return MetadataResponse(
-                brokers: [
+                brokers: state.brokers.sorted { $0.key < $1.key }.map {
                     MetadataResponse.MetadataResponseBroker(
-                        nodeID: 1, host: "127.0.0.1", port: Int32(broker.port))
-                ], clusterID: "fake", controllerID: 1, topics: topics)
+                        nodeID: $0.key, host: "127.0.0.1", port: Int32($0.value))
+                }, clusterID: "fake", controllerID: 1, topics: topics)
         }
         return try encode(response)
     }
@@ -104,6 +108,7 @@ struct FakeAnswers {
                 let batch = data.records?.range.map { [UInt8](copying: bytes.extracting($0)) } ?? []
                 let (code, offset) = broker.state.withLock { state -> (ErrorCode, Int64) in
                     if let refusal { return (refusal, -1) }
+                    if !leads { return (.notLeaderOrFollower, -1) }
                     let name = state.ids.first { $0.value == topic.topicID }?.key ?? topic.name
                     guard state.topics[name]?.indices.contains(Int(data.index)) == true else {
                         return (.unknownTopicOrPartition, -1)
@@ -137,7 +142,8 @@ struct FakeAnswers {
                         let log = state.topics[topic.name]?[Int(asked.partitionIndex)] ?? FakeBroker.Log()
                         let found = Self.find(asked.timestamp, log)
                         return ListOffsetsResponse.ListOffsetsPartitionResponse(
-                            partitionIndex: asked.partitionIndex, errorCode: refusal ?? .none,
+                            partitionIndex: asked.partitionIndex,
+                            errorCode: refusal ?? (leads ? .none : .notLeaderOrFollower),
                             timestamp: found.1, offset: Offset(found.0), leaderEpoch: LeaderEpoch(0))
                     })
             }
@@ -197,20 +203,30 @@ struct FakeAnswers {
                 }
             }
             state.sessionPartitions[session] = wanted
-            return FetchResponse(sessionID: session, responses: Self.read(wanted, state))
+            return FetchResponse(sessionID: session, responses: Self.read(wanted, state, leads))
         }
         return try encode(response)
     }
 
     /// One batch of each partition, so that reading takes several fetches.
     private static func read(
-        _ wanted: [TopicPartition: Int64], _ state: FakeBroker.State
+        _ wanted: [TopicPartition: Int64], _ state: FakeBroker.State, _ leads: Bool
     ) -> [FetchResponse.FetchableTopicResponse] {
         wanted.sorted { $0.key.partition < $1.key.partition }.compactMap { place, offset in
             guard let log = state.topics[place.topic]?[Int(place.partition)] else { return nil }
             let isOutside = offset > log.nextOffset || offset < 0
             let found = log.batches.first { batch in
                 ((try? RecordBatchHeader(parsing: batch.span.bytes))?.nextOffset.rawValue ?? 0) > offset
+            }
+            if !leads {
+                return FetchResponse.FetchableTopicResponse(
+                    topic: place.topic, topicID: state.ids[place.topic] ?? .none,
+                    partitions: [
+                        FetchResponse.PartitionData(
+                            partitionIndex: place.partition, errorCode: .notLeaderOrFollower,
+                            highWatermark: Offset(-1), lastStableOffset: Offset(-1),
+                            logStartOffset: Offset(-1), records: .inline([]))
+                    ])
             }
             if found == nil && !isOutside { return nil }
             return FetchResponse.FetchableTopicResponse(

@@ -46,16 +46,26 @@ final class FakeBroker: @unchecked Sendable {
         var nextSession: Int32 = 1
         var sessionPartitions: [Int32: [TopicPartition: Int64]] = [:]
         var maximumVersions: [APIKey: Int16] = [:]
+        /// Ports of the brokers, by ID.
+        var brokers: [Int32: UInt16] = [:]
+        /// Who leads all partitions.
+        var leader: Int32 = 1
+        var leaderEpoch: Int32 = 0
         var outOfOrder = 0
         var duplicates = 0
     }
 
-    let state = Locked(State())
+    /// Brokers of one cluster share it.
+    let state: Locked<State>
+    let nodeID: Int32
     let port: UInt16
     private let lanes: LaneGroup
     private let listener: Listener
     /// Asked about every request: its API and how many of that API came before.
     private let script: @Sendable (APIKey, Int) -> Fault?
+
+    /// What only a leader answers.
+    static let ledAPIs: Set<APIKey> = [.produce, .fetch, .listOffsets]
 
     static let served: [APIKey] = [
         .produce, .fetch, .listOffsets, .metadata, .apiVersions, .createTopics, .deleteTopics, .deleteRecords,
@@ -63,19 +73,25 @@ final class FakeBroker: @unchecked Sendable {
         .describeLogDirs,
     ]
 
+    /// - Parameter cluster: a broker of whose cluster this one is.
     init(
-        topics: [String: Int] = [:], maximumVersions: [APIKey: Int16] = [:],
+        topics: [String: Int] = [:], maximumVersions: [APIKey: Int16] = [:], nodeID: Int32 = 1,
+        cluster: FakeBroker? = nil,
         _ script: @escaping @Sendable (APIKey, Int) -> Fault? = { _, _ in nil }
     ) throws {
         self.script = script
+        self.nodeID = nodeID
+        state = cluster?.state ?? Locked(State())
         lanes = try LaneGroup(LaneSettings(laneCount: 1), timeSource: SystemClock(), log: .silent)
         let box = Locked<WeakBroker>(WeakBroker())
         listener = try Listener(
             ListenerConfiguration(name: "FAKE", address: SocketAddress(.ipv4Loopback, port: 0)),
             lanes: lanes, limits: ConnectionLimits(), log: .silent
         ) { _ in FakeHandler(box.withLock { $0 }) }
-        port = listener.address.port
+        let port = listener.address.port
+        self.port = port
         state.withLock { state in
+            state.brokers[nodeID] = port
             state.maximumVersions = maximumVersions
             for (name, count) in topics {
                 state.topics[name] = Array(repeating: Log(), count: count)
@@ -93,6 +109,14 @@ final class FakeBroker: @unchecked Sendable {
     }
 
     var address: String { "127.0.0.1:\(port)" }
+
+    /// Another broker leads from now on.
+    func moveLeader(to nodeID: Int32) {
+        state.withLock { state in
+            state.leader = nodeID
+            state.leaderEpoch += 1
+        }
+    }
 
     /// What has come for an API, and what is to be done wrong with this request.
     func count(_ api: APIKey) -> Fault? {
@@ -201,6 +225,9 @@ final class FakeHandler: FrameHandler {
         do {
             var answers = FakeAnswers(broker, frame, slice)
             if case .refuse(let code) = fault { answers.refusal = code }
+            if FakeBroker.ledAPIs.contains(api), broker.state.withLock({ $0.leader }) != broker.nodeID {
+                answers.leads = false
+            }
             let bytes = try answers.answer(api)
             if case .disconnectAfterwards = fault {
                 return ticket.connection.close(because: "as the script says")
