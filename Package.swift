@@ -138,8 +138,8 @@ let package = Package(
         tests(
             "BrokerTests",
             [
-                "Base", "SystemIO", "RecordFormat", "LogStorage", "Settings", "KafkaProtocol", "Broker",
-                "SimulationKit",
+                "Base", "SystemIO", "RecordFormat", "LogStorage", "Settings", "KafkaProtocol",
+                "ClusterMetadata", "Broker", "SimulationKit",
             ]),
         tests(
             "DMQClientTests",

@@ -36,6 +36,7 @@ enum APITable {
         + OffsetHandlers.served + ProducerIDHandler.served + CoordinatorHandler.served
         + TopicHandlers.served + ConfigurationHandlers.served + DescriptionHandlers.served
         + LogDirectoryHandlers.served + TelemetryHandlers.served + ConfigurationListHandler.served
+        + QuotaHandlers.served
 
     /// By key.
     private static let byKey: [ServedAPI?] = {

@@ -1,3 +1,4 @@
+internal import ClusterMetadata
 internal import LogStorage
 internal import Settings
 internal import SystemIO
@@ -42,14 +43,29 @@ extension BrokerConfiguration {
         return result
     }
 
-    var connectionLimits: ConnectionLimits.Settings {
-        var overrides: [HostAddress: Int] = [:]
-        for limit in settings[BrokerSettings.connectionLimits] {
-            if let host = HostAddress(limit.host) { overrides[host] = limit.count }
-        }
-        return ConnectionLimits.Settings(
+    /// What listeners are told about connections, by settings and by quotas of addresses.
+    static func connectionLimits(
+        _ settings: SettingValues, _ quotas: ClientQuotasImage
+    ) -> ConnectionLimits.Settings {
+        var result = ConnectionLimits.Settings(
             total: settings[BrokerSettings.maximumConnections],
-            perAddress: settings[BrokerSettings.maximumConnectionsPerAddress], overrides: overrides)
+            perAddress: settings[BrokerSettings.maximumConnectionsPerAddress])
+        for limit in settings[BrokerSettings.connectionLimits] {
+            if let host = HostAddress(limit.host) { result.overrides[host] = limit.count }
+        }
+        let rate = settings[BrokerSettings.maximumConnectionRate]
+        if rate < Int(Int32.max) { result.rate = Double(rate) }
+        for (entity, values) in quotas.all {
+            guard let part = entity.part(ClientQuotaEntity.address),
+                let rate = values["connection_creation_rate"]
+            else { continue }
+            if let name = part.name {
+                if let host = HostAddress(name) { result.addressRates[host] = rate }
+            } else {
+                result.ratePerAddress = rate
+            }
+        }
+        return result
     }
 
     var logStore: LogStoreConfiguration {

@@ -23,6 +23,7 @@ final class BrokerLane: @unchecked Sendable {
     let replicas: ReplicaManager
     let sessions: FetchSessions
     let refusals: BoundedLog
+    let quotas: LaneQuotas
     let logger: Logger
     /// What this lane has been told of the cluster's metadata.
     private(set) var metadata = MetadataImage()
@@ -50,6 +51,7 @@ final class BrokerLane: @unchecked Sendable {
             slotCount: node.configuration.fetchSessionSlots / node.configuration.laneCount,
             seed: SystemRandom.seed())
         refusals = BoundedLog(logger)
+        quotas = LaneQuotas(meters: node.quotaMeters, timeSource: node.timeSource)
         settings = node.configuration.settings
     }
 
@@ -78,6 +80,7 @@ final class BrokerLane: @unchecked Sendable {
     func begin(_ image: MetadataImage) {
         metadata = image
         takeSettings()
+        takeQuotas()
         for topic in image.topics.all { applyAll(topic) }
     }
 
@@ -85,6 +88,12 @@ final class BrokerLane: @unchecked Sendable {
         let own = metadata.configurations[.broker(node.configuration.nodeID)]
         settings = settings.replacing(.allBrokers, with: metadata.configurations[.allBrokers]).values
         settings = settings.replacing(.thisBroker, with: own).values
+    }
+
+    private func takeQuotas() {
+        quotas.update(metadata.clientQuotas)
+        // The listeners' bounds are the node's, not the lanes'.
+        if index == 0 { node.takeConnectionLimits(settings, metadata.clientQuotas) }
     }
 
     /// Takes over committed records, and what they mean for the partitions of this lane.
@@ -104,8 +113,10 @@ final class BrokerLane: @unchecked Sendable {
         let resources = delta.configurations
         if resources.contains(.allBrokers) || resources.contains(.broker(node.configuration.nodeID)) {
             takeSettings()
+            takeQuotas()
             for topic in metadata.topics.all { applyAll(topic) }
         }
+        if !delta.clientQuotas.isEmpty { takeQuotas() }
         for (_, deleted) in delta.deletedTopics {
             for number in 0..<Int32(clamping: deleted.partitionCount) {
                 let partition = TopicPartition(topic: deleted.name, partition: number)

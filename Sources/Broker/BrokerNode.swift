@@ -50,6 +50,8 @@ public final class BrokerNode: @unchecked Sendable {
     let logger: Logger
     let timeSource: any TimeSource
     let placement: PartitionPlacement
+    let quotaMeters: QuotaMeters
+    private let limits: ConnectionLimits
     private let group: LaneGroup
     private let store: LogStore
     private(set) var lanes: [BrokerLane] = []
@@ -75,6 +77,11 @@ public final class BrokerNode: @unchecked Sendable {
         self.logger = logger
         self.timeSource = timeSource
         placement = PartitionPlacement(laneCount: configuration.laneCount)
+        quotaMeters = QuotaMeters(
+            windowCount: configuration.settings[BrokerSettings.quotaWindows],
+            windowSeconds: configuration.settings[BrokerSettings.quotaWindowSeconds])
+        limits = ConnectionLimits(
+            BrokerConfiguration.connectionLimits(configuration.settings, ClientQuotasImage()))
         do {
             group = try LaneGroup(
                 configuration.laneSettings, longestFrame: configuration.transport.maximumFrameByteCount,
@@ -109,7 +116,6 @@ public final class BrokerNode: @unchecked Sendable {
     }
 
     private func listen() throws(BrokerStartError) {
-        let limits = ConnectionLimits(configuration.connectionLimits)
         for listener in configuration.listeners {
             guard configuration.speaksPlaintext(listener.name) else {
                 throw .unsupportedProtocol(listener: listener.name)
@@ -275,6 +281,12 @@ public final class BrokerNode: @unchecked Sendable {
     func isAdvertised(_ listener: String) -> Bool {
         configuration.advertised.contains { $0.name == listener }
             || configuration.listeners.contains { $0.name == listener && !$0.address.isWildcard }
+    }
+
+    /// Takes over what settings and quotas say about connections now; holds for those to come.
+    func takeConnectionLimits(_ settings: SettingValues, _ quotas: ClientQuotasImage) {
+        let new = BrokerConfiguration.connectionLimits(settings, quotas)
+        if limits.settings != new { limits.settings = new }
     }
 
     // MARK: End

@@ -12,13 +12,43 @@ struct RequestContext {
     let listener: String
     let header: RequestHeader
     let ticket: ResponseTicket
+    /// Of the whole request.
+    var byteCount = 0
 
     var version: Int16 { header.apiVersion }
     var connection: Connection { ticket.connection }
     var node: BrokerNode { broker.node }
 
-    /// Answers. Exactly once, on the connection's lane.
+    /// Answers. Exactly once, on the connection's lane. A client that is over a quota is told so, and paused.
     func respond(_ body: some ResponseMessage) {
+        if broker.quotas.isActive {
+            let pause = pauseForQuota()
+            if pause > 0 { return respond(body, pausing: pause) }
+        }
+        send(body)
+    }
+
+    /// Answers, and reads nothing more of the connection for so long.
+    func respond(_ body: some ResponseMessage, pausing milliseconds: Int64) {
+        connection.pauseReading(milliseconds: milliseconds)
+        guard var told = body as? any ThrottledResponse else { return send(body) }
+        told.throttleTimeMilliseconds = Int32(clamping: milliseconds)
+        send(told)
+    }
+
+    /// As `respond`, for a request that gets no answer.
+    func completeWithoutResponse() {
+        if broker.quotas.isActive { connection.pauseReading(milliseconds: pauseForQuota()) }
+        ticket.completeWithoutResponse()
+    }
+
+    private func pauseForQuota() -> Int64 {
+        broker.quotas.pause(
+            header.clientID, producedByteCount: header.apiKey == .produce ? byteCount : nil,
+            now: broker.lane.now)
+    }
+
+    private func send(_ body: some ResponseMessage) {
         broker.encode(body, for: self) { bytes, splices in
             invariant(splices.isEmpty, "a response with records that nobody sends")
             ticket.complete(copying: bytes)
@@ -26,9 +56,9 @@ struct RequestContext {
     }
 
     /// Answers with a response whose record bytes lie in files: the token of each splice is a subscript of
-    /// `regions`.
+    /// `regions`. Whether the client may have them is for the caller to ask.
     func respond(_ body: some ResponseMessage, regions: [FileRegion]) {
-        if regions.isEmpty { return respond(body) }
+        if regions.isEmpty { return send(body) }
         broker.encode(body, for: self) { bytes, splices in
             let own = broker.lane.outboundRoom(byteCount: bytes.byteCount)
             own.buffer.copy(bytes, to: own.range.lowerBound)

@@ -25,7 +25,8 @@ final class RequestRouter: FrameHandler {
             return refuse(ticket, nil, "its header cannot be read: \(error)")
         }
         let context = RequestContext(
-            broker: broker, listener: listener, header: parsed.header, ticket: ticket)
+            broker: broker, listener: listener, header: parsed.header, ticket: ticket,
+            byteCount: frame.byteCount)
         guard let api = APITable.api(parsed.header.rawAPIKey) else {
             return refuse(ticket, parsed.header, "this API is not served")
         }
@@ -35,11 +36,13 @@ final class RequestRouter: FrameHandler {
                 ticket, parsed.header,
                 "versions \(api.versions.lowerBound) to \(api.versions.upperBound) are served")
         }
+        let began = broker.quotas.beginWork()
         do throws(ProtocolError) {
             try api.handle(context, frame, parsed)
         } catch {
             refuse(ticket, parsed.header, "\(error)")
         }
+        broker.quotas.endWork(began, parsed.header.clientID)
     }
 
     /// Nobody knows what the peer would make of an answer, so there is none: the connection ends.

@@ -84,6 +84,9 @@ public struct ClientQuotaFilter: Hashable, Sendable {
 public struct ClientQuotasImage: Equatable, Sendable {
     private var quotas: [ClientQuotaEntity: [String: Double]] = [:]
 
+    /// Without any quota.
+    public init() {}
+
     public var isEmpty: Bool { quotas.isEmpty }
 
     /// The quotas of an entity by their keys, such as `producer_byte_rate`.

@@ -2,7 +2,8 @@ internal import Synchronization
 
 /// Why a connection or a frame was refused or a connection ended early, as metrics count it.
 public enum RefusalReason: Int, Sendable, CaseIterable {
-    case tooManyConnections, tooManyFromAddress, frameTooLarge, badLength, tlsNotConfigured, http
+    case tooManyConnections, tooManyFromAddress, tooFastFromAddress, frameTooLarge, badLength
+    case tlsNotConfigured, http
     case idle, frameTooSlow, stalled, shortFile, shuttingDown
 }
 

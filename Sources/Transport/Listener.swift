@@ -112,24 +112,27 @@ private final class Acceptor: AcceptHandler, @unchecked Sendable {
     }
 
     func stop() {
+        pause()
+        socket = nil
+    }
+
+    /// Accepts nothing until `start`; who comes meanwhile waits in the kernel's queue.
+    private func pause() {
         if let channel { lane.backend.remove(channel) }
         channel = nil
-        socket = nil
     }
 
     func accepted(_ socket: Socket) {
         let host = socket.socketAddress.host
-        if let reason = limits.admit(host) {
+        let wait = limits.noteArrival(now: lane.now)
+        if wait > 0 {
+            pause()
+            let milliseconds = Int64((wait + 999_999) / 1_000_000)
+            lane.schedule(afterMilliseconds: milliseconds) { [weak self] in self?.start() }
+        }
+        if let reason = limits.admit(host, now: lane.now) {
             lane.counters.countRefusal(reason)
-            let isTotal = reason == .tooManyConnections
-            let bounds = limits.settings
-            lane.refusals.write(
-                .warn, "connection refused", now: lane.now,
-                [
-                    LogField("listener", name), LogField("peer", socket.socketAddress),
-                    LogField("limit", isTotal ? bounds.total : bounds.limit(for: host)),
-                    LogField("setting", isTotal ? "max.connections" : "max.connections.per.ip"),
-                ])
+            logRefusal(socket.socketAddress, reason)
             return
         }
         let side = pickSide()
@@ -139,6 +142,23 @@ private final class Acceptor: AcceptHandler, @unchecked Sendable {
         } else if !side.lane.submit({ side.begin(socket) }) {
             side.forget(host)
         }
+    }
+
+    private func logRefusal(_ peer: SocketAddress, _ reason: RefusalReason) {
+        let bounds = limits.settings
+        let (limit, setting) =
+            switch reason {
+            case .tooManyConnections: ("\(bounds.total)", "max.connections")
+            case .tooFastFromAddress:
+                ("\(bounds.rate(for: peer.host) ?? 0) a second", "connection_creation_rate")
+            default: ("\(bounds.limit(for: peer.host))", "max.connections.per.ip")
+            }
+        lane.refusals.write(
+            .warn, "connection refused", now: lane.now,
+            [
+                LogField("listener", name), LogField("peer", peer), LogField("limit", limit),
+                LogField("setting", setting),
+            ])
     }
 
     /// The lane with the fewest connections; of several, the next after the one taken last.

@@ -1,3 +1,4 @@
+import Base
 import Foundation
 import KafkaProtocol
 import RecordFormat
@@ -28,10 +29,13 @@ final class TestNode {
     let directory: TemporaryDirectory
     private var isStopped = false
 
-    /// - Parameter directories: the log directories; nil: one in `directory`.
+    /// - Parameters:
+    ///   - directories: the log directories; nil: one in `directory`.
+    ///   - timeSource: nil: `clock`.
     init(
         lanes: Int = 1, _ settings: [(key: String, value: String)] = [],
-        in directory: TemporaryDirectory? = nil, directories: [String]? = nil
+        in directory: TemporaryDirectory? = nil, directories: [String]? = nil,
+        timeSource: (any TimeSource)? = nil
     ) throws {
         self.directory = try directory ?? TemporaryDirectory()
         let fixed = [
@@ -44,7 +48,7 @@ final class TestNode {
         node = try BrokerNode(
             BrokerConfiguration(
                 values, directoryPaths: directories ?? [self.directory.path + "/data"], coreCount: 1),
-            fileSystem: PosixFileSystem(), timeSource: clock, logger: sink.logger())
+            fileSystem: PosixFileSystem(), timeSource: timeSource ?? clock, logger: sink.logger())
         try node.start()
     }
 
@@ -81,6 +85,7 @@ final class BrokerClient {
     private let socket: Socket
     private var nextCorrelationID: Int32 = 1
     private var expected: [Int32] = []
+    var clientID = "test"
 
     init(port: UInt16) throws { socket = try Socket.connect(port: port) }
 
@@ -90,7 +95,7 @@ final class BrokerClient {
     func send<Body: RequestMessage>(_ request: Body, version: Int16, isAnswered: Bool = true) throws {
         var writer = MessageWriter()
         try writer.writeRequest(
-            request, version: version, correlationID: nextCorrelationID, clientID: "test")
+            request, version: version, correlationID: nextCorrelationID, clientID: clientID)
         if isAnswered { expected.append(nextCorrelationID) }
         nextCorrelationID += 1
         try send(bytes: writer.bytes)

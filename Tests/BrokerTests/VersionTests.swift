@@ -105,6 +105,10 @@ struct VersionTests {
         }
         try ask(client, tally) { _ in DescribeClusterRequest() }
         try ask(client, tally) { _ in DescribeLogDirsRequest(topics: nil) }
+        try ask(client, tally) { _ in DescribeClientQuotasRequest() }
+        try ask(client, tally) { _ in
+            AlterClientQuotasRequest(entries: [.init(entity: [.init(entityType: "user", entityName: "a")])])
+        }
         try ask(client, tally) { _ in GetTelemetrySubscriptionsRequest() }
         try ask(client, tally) { _ in PushTelemetryRequest() }
         try ask(client, tally) { _ in ListConfigResourcesRequest() }

@@ -109,8 +109,8 @@ let moduleRules: [ModuleRule] = [
     ModuleRule(
         "BrokerTests", level: testLevel,
         [
-            "Base", "SystemIO", "RecordFormat", "LogStorage", "Settings", "KafkaProtocol", "Broker",
-            "SimulationKit",
+            "Base", "SystemIO", "RecordFormat", "LogStorage", "Settings", "KafkaProtocol", "ClusterMetadata",
+            "Broker", "SimulationKit",
         ], system: testing),
     ModuleRule(
         "SimulationTests", level: testLevel,

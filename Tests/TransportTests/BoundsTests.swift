@@ -198,4 +198,41 @@ struct BoundsTests {
         #expect(try next.frames(1, server) == [[4]])
         withExtendedLifetime([second, third]) {}
     }
+
+    @Test(
+        "Connections that come too fast wait, or are refused by their address",
+        arguments: NetworkChoice.allCases)
+    func rates(_ backend: NetworkChoice) throws {
+        var limits = ConnectionLimits.Settings()
+        limits.rate = 2
+        let server = try HandTurnedServer(backend, limits: limits)
+        let clients = try (0..<5).map { _ in try TestClient(port: server.listener.address.port) }
+        // Two at once, then one each half second; nobody is refused.
+        try server.turn { server.lane.counters.connectionsOpened.value == 2 }
+        for expected in 3...5 {
+            for _ in 0..<20 { server.turn() }
+            server.advance(milliseconds: 499)
+            #expect(server.lane.counters.connectionsOpened.value == expected - 1)
+            server.advance(milliseconds: 1)
+            try server.turn { server.lane.counters.connectionsOpened.value == expected }
+        }
+        withExtendedLifetime(clients) {}
+
+        limits.rate = nil
+        limits.ratePerAddress = 1000
+        limits.addressRates = [.ipv4Loopback: 0.5]
+        server.listener.limits.settings = limits
+        server.advance(milliseconds: 10_000)
+        _ = try server.connect()
+        let refused = try TestClient(port: server.listener.address.port)
+        try server.turn {
+            refused.collect()
+            return refused.hasEnded
+        }
+        #expect(server.lane.counters.refused(.tooFastFromAddress) == 1)
+        #expect(
+            server.sink.lines(containing: "limit=\"0.5 a second\"", "connection_creation_rate").count == 1)
+        server.advance(milliseconds: 2000)
+        _ = try server.connect()
+    }
 }

@@ -80,7 +80,9 @@ final class FetchOperation: TimerHandler, @unchecked Sendable {
         pendingGroupCount = groups.count + 1
         for group in groups where group.owner !== context.broker {
             let isSent = group.owner.lane.submit { [self] in
+                let began = group.owner.quotas.beginWork()
                 let answers = group.read(mayWait: mayWait)
+                group.owner.quotas.endWork(began, context.header.clientID)
                 let waits = group.isWaiting
                 _ = context.broker.lane.submit { [self] in
                     if waits { awaitedGroups.append(group) }
@@ -129,7 +131,10 @@ final class FetchOperation: TimerHandler, @unchecked Sendable {
     }
 
     func readAgain() {
-        if state == .waiting { read() }
+        guard state == .waiting else { return }
+        let began = context.broker.quotas.beginWork()
+        read()
+        context.broker.quotas.endWork(began, context.header.clientID)
     }
 
     func timerFired(_ tag: UInt64) {
@@ -153,6 +158,12 @@ final class FetchOperation: TimerHandler, @unchecked Sendable {
     private func answer() {
         end()
         trim()
+        if context.broker.quotas.isActive {
+            let pause = context.broker.quotas.pause(
+                context.header.clientID, fetchedByteCount: answers.reduce(0) { $0 + $1.byteCount },
+                now: context.broker.lane.now)
+            if pause > 0 { return answerNothing(pausing: pause) }
+        }
         var regions: [FileRegion] = []
         var topics: [FetchResponse.FetchableTopicResponse] = []
         for (number, part) in parts.enumerated() {
@@ -177,6 +188,14 @@ final class FetchOperation: TimerHandler, @unchecked Sendable {
         }
         session.finish(context.broker.lane.now)
         context.respond(FetchResponse(sessionID: session.responseID, responses: topics), regions: regions)
+    }
+
+    /// The client is over its quota: it gets no records, and asks for them again when its pause is over. A
+    /// session that has just begun ends, as the client has not heard of it; an older one stays as it was.
+    private func answerNothing(pausing milliseconds: Int64) {
+        if !session.isIncremental { context.broker.sessions.remove(session.responseID) }
+        let id = session.isIncremental ? session.responseID : 0
+        context.respond(FetchResponse(sessionID: id), pausing: milliseconds)
     }
 
     /// Lanes that read side by side may have found more than was asked for together.

@@ -156,7 +156,7 @@ final class FetchSessionContext {
     /// Nil without one.
     private let session: FetchSession?
     /// Only what changed is told.
-    private let isIncremental: Bool
+    let isIncremental: Bool
     private var sent: Set<FetchSessionKey> = []
 
     init(_ session: FetchSession?, isIncremental: Bool) {

@@ -16,10 +16,16 @@ enum FetchHandler {
 
     private static func handle(_ request: FetchRequest, _ context: RequestContext) {
         guard let (session, parts) = open(request, context) else { return }
+        var limit = min(max(Int(request.maxBytes), 0), context.node.configuration.fetchByteCount)
+        let quotas = context.broker.quotas
+        if quotas.isActive,
+            let allowed = quotas.fetchAllowance(context.header.clientID, now: context.broker.lane.now)
+        {
+            limit = min(limit, allowed)
+        }
         let terms = FetchTerms(
             isolation: request.isolationLevel == readCommitted ? .lastStableOffset : .highWatermark,
-            minimumByteCount: Int(request.minBytes),
-            maximumByteCount: min(max(Int(request.maxBytes), 0), context.node.configuration.fetchByteCount))
+            minimumByteCount: min(Int(request.minBytes), limit), maximumByteCount: limit)
         let operation = FetchOperation(
             context, session, terms, waitMilliseconds: Int64(request.maxWaitMilliseconds),
             parts: parts.map { ($0, $0.topic.isEmpty ? FetchAnswer(.unknownTopicID) : nil) })

@@ -130,7 +130,7 @@ final class ProduceOperation: TimerHandler, @unchecked Sendable {
         if acks == .none {
             // There is no other way to say so: the client asks for metadata again when it connects.
             if failed != nil { context.connection.close(because: "a produce request without answer failed") }
-            return context.ticket.completeWithoutResponse()
+            return context.completeWithoutResponse()
         }
         var number = 0
         let responses = topics.map { topic in

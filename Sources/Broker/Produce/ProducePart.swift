@@ -88,6 +88,8 @@ final class ProduceGroup: ProduceWaiter, @unchecked Sendable {
 
     /// Appends all parts. On the owner's lane.
     func run() {
+        let isAway = owner !== operation.context.broker
+        let began = isAway ? owner.quotas.beginWork() : nil
         answers.reserveCapacity(parts.count)
         isWaiting.reserveCapacity(parts.count)
         for index in parts.indices {
@@ -96,6 +98,7 @@ final class ProduceGroup: ProduceWaiter, @unchecked Sendable {
             isWaiting.append(waits)
             if waits { waitingCount += 1 }
         }
+        owner.quotas.endWork(began, operation.context.header.clientID)
         if waitingCount == 0 { report() }
     }
 

@@ -43,7 +43,7 @@ extension BrokerSettings {
         meaning: "how many connections may wait to be accepted; the kernel's somaxconn limits it")
     public static let maximumConnections = BrokerSetting<Int>(
         "max.connections", default: Int(Int32.max), .atLeast(0), .none, .clusterWide,
-        meaning: "how many connections the node has at most; then new ones wait")
+        meaning: "how many connections the node has at most; more are closed at once")
     public static let maximumConnectionsPerAddress = BrokerSetting<Int>(
         "max.connections.per.ip", default: Int(Int32.max), .atLeast(0), .none, .clusterWide,
         meaning: "how many connections one address has at most; more are closed at once")
@@ -52,7 +52,7 @@ extension BrokerSettings {
         meaning: "the same for single addresses, each `ADDRESS:COUNT`")
     public static let maximumConnectionRate = BrokerSetting<Int>(
         "max.connection.creation.rate", default: Int(Int32.max), .atLeast(1), .none, .clusterWide,
-        meaning: "how many connections are accepted a second")
+        meaning: "how many connections are accepted a second; more wait")
     public static let connectionsMaximumIdleMilliseconds = BrokerSetting<Int64>(
         "connections.max.idle.ms", default: 600_000, .atLeast(1, or: -1), .milliseconds,
         meaning: "a connection on which nothing happens for so long is closed; -1: never")
