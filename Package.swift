@@ -21,8 +21,11 @@ func executable(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .executableTarget(name: name, dependencies: dependencies, swiftSettings: strict)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
-    .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict)
+func tests(
+    _ name: String, _ dependencies: [Target.Dependency], exclude: [String] = [], resources: [Resource] = []
+) -> Target {
+    .testTarget(
+        name: name, dependencies: dependencies, exclude: exclude, resources: resources, swiftSettings: strict)
 }
 
 let fuzzerDependencies: [Target.Dependency] = [
@@ -151,6 +154,7 @@ let package = Package(
         tests(
             "CommandTests",
             ["Base", "SystemIO", "RecordFormat", "LogStorage", "dmq", "dmq-dump-log", "dmq-bench"]),
+        tests("CompatibilityTests", ["dmq"], exclude: ["clients"]),
         tests("TidyTests", ["Base"]),
     ],
     swiftLanguageModes: [.v6]

@@ -23,6 +23,18 @@ struct TelemetryTests {
         #expect(other.clientInstanceID != first.clientInstanceID)
     }
 
+    @Test("Clients are not told that they may ask: each of them would, and log what it hears")
+    func untold() throws {
+        let node = try TestNode()
+        let client = try node.client()
+        let told = try client.ask(
+            APIVersionsRequest(clientSoftwareName: "test", clientSoftwareVersion: "1"), version: 3)
+        let keys = told.apiKeys.map(\.apiKey)
+        #expect(keys.contains(APIKey.produce.rawValue))
+        #expect(!keys.contains(APIKey.getTelemetrySubscriptions.rawValue))
+        #expect(!keys.contains(APIKey.pushTelemetry.rawValue))
+    }
+
     @Test("Metrics that are pushed all the same are taken, unless something is wrong with them")
     func push() throws {
         let node = try TestNode()

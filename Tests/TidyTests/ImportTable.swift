@@ -132,5 +132,6 @@ let moduleRules: [ModuleRule] = [
     ModuleRule(
         "DMQClientTests", level: testLevel,
         ["Base", "SystemIO", "RecordFormat", "KafkaProtocol", "Transport", "DMQClient"], system: testing),
+    ModuleRule("CompatibilityTests", level: testLevel, ["dmq"], system: testing),
     ModuleRule("TidyTests", level: testLevel, ["Base"], system: testing),
 ]

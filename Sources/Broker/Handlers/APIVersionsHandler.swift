@@ -7,10 +7,18 @@ enum APIVersionsHandler {
         ServedAPI(0...4) { (request: APIVersionsRequest, context) in handle(request, context) }
     ]
 
-    private static let versions: [APIVersionsResponse.APIVersion] = APITable.served.map {
-        APIVersionsResponse.APIVersion(
-            apiKey: $0.key.rawValue, minVersion: $0.versions.lowerBound, maxVersion: $0.versions.upperBound)
-    }.sorted { $0.apiKey < $1.apiKey }
+    /// Served, but not told of: as long as nobody subscribes to the metrics of clients, they need not ask.
+    /// Kafka does the same without a receiver of metrics (KIP-714), and clients log what they hear.
+    private static let untold: Set<APIKey> = [.getTelemetrySubscriptions, .pushTelemetry]
+
+    private static let versions: [APIVersionsResponse.APIVersion] = APITable.served
+        .filter { !untold.contains($0.key) }
+        .map {
+            APIVersionsResponse.APIVersion(
+                apiKey: $0.key.rawValue, minVersion: $0.versions.lowerBound,
+                maxVersion: $0.versions.upperBound)
+        }
+        .sorted { $0.apiKey < $1.apiKey }
 
     private static func handle(_ request: APIVersionsRequest, _ context: RequestContext) {
         if context.version >= 3

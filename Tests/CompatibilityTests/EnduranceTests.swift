@@ -1,0 +1,24 @@
+import Foundation
+import Testing
+
+/// A broker that is killed, and one that is lied to. Briefly here; with more rounds and seconds by
+/// `tools/endure`.
+@Suite("A broker under kills and attacks", .serialized)
+struct EnduranceTests {
+    private func run(_ script: String, _ arguments: [String]) throws {
+        let directory = FileManager.default.temporaryDirectory.appendingPathComponent("dmq-endure-\(UUID())")
+        defer {
+            try? FileManager.default.removeItem(at: directory)
+            try? FileManager.default.removeItem(at: directory.appendingPathExtension("log"))
+        }
+        let (status, output) = try ClientScript(name: script).run(
+            ["--program", RunningBroker.program.path, "--directory", directory.path] + arguments)
+        #expect(status == 0, "\(output)")
+    }
+
+    @Test("killed again and again, it loses nothing that it acknowledged, and has nothing twice")
+    func kills() throws { try run("kill.py", ["--rounds", "10"]) }
+
+    @Test("no peer takes it down, and others are served meanwhile")
+    func hostile() throws { try run("hostile.py", ["--seconds", "10", "--idle", "300"]) }
+}
