@@ -24,6 +24,11 @@ func withClient<Value>(
     }
 }
 
+/// Has the client connected to the leader of topic `t`, so that what follows takes no longer than it must.
+func warm(_ client: Client) async throws {
+    _ = try await client.offsets([TopicPartition(topic: "t", partition: 0)], .latest)
+}
+
 func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
 
 func text(_ bytes: [UInt8]?) -> String { bytes.map { String(decoding: $0, as: UTF8.self) } ?? "null" }

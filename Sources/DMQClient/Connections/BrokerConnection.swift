@@ -99,7 +99,9 @@ final class BrokerConnection: RPCChannelDelegate {
                 .malformed(broker: name, api: exchange.api, reason: "too many requests wait"))
         }
         exchange.timer = lane.schedule(at: lane.moment(afterMilliseconds: exchange.milliseconds), exchange)
-        if state == .ready { return transmit(exchange) }
+        // Behind what waits already: a request that is sent and done at once (acks=0) may cause the next one
+        // while those that waited for the connection are still on their way out.
+        if state == .ready && waiting.isEmpty { return transmit(exchange) }
         waiting.append(exchange)
         if state == .idle { open() }
     }
