@@ -16,10 +16,24 @@ public struct LogField: Sendable {
     }
 }
 
+/// How a log line is written.
+public enum LogFormat: Sendable {
+    /// `level=info component=broker event="topic created" topic=events`
+    case text
+    /// `"level":"info","component":"broker",...`, all values as strings; the braces are the sink's.
+    case json
+}
+
 /// Where log lines go: one call per line, already formatted, without the line end. May be called from any
 /// thread.
 public protocol LogSink: AnyObject, Sendable {
+    var format: LogFormat { get }
     func write(level: LogLevel, line: String)
+}
+
+extension LogSink {
+    /// Text, where a sink says nothing else.
+    public var format: LogFormat { .text }
 }
 
 /// Structured logging: an event in words, then `key=value` fields. Lines below `minimumLevel` cost one
@@ -46,16 +60,30 @@ public struct Logger: Sendable {
     /// Writes one line; the fields are only made when the level is written at all.
     public func log(_ level: LogLevel, _ event: StaticString, _ fields: @autoclosure () -> [LogField] = []) {
         guard let sink, level >= minimumLevel else { return }
+        if sink.format == .json {
+            return sink.write(level: level, line: json(level, event, fields()))
+        }
         var line = "level=\(level) component=\(component) event=\(Self.quoted("\(event)"))"
         for field in fields() { line += " \(field.key)=\(Self.quoted(field.value))" }
         sink.write(level: level, line: line)
+    }
+
+    private func json(_ level: LogLevel, _ event: StaticString, _ fields: [LogField]) -> String {
+        var line = "\"level\":\"\(level)\",\"component\":\"\(component)\""
+        line += ",\"event\":\(Self.inQuotes("\(event)"))"
+        for field in fields { line += ",\"\(field.key)\":\(Self.inQuotes(field.value))" }
+        return line
     }
 
     /// Text as it stands in a line: quoted where a space, a quote, an equals sign or a control character is
     /// in it.
     static func quoted(_ text: String) -> String {
         let plain = text.utf8.allSatisfy { $0 > 0x20 && $0 != 0x22 && $0 != 0x3D && $0 != 0x7F && $0 != 0x5C }
-        if plain && !text.isEmpty { return text }
+        return plain && !text.isEmpty ? text : inQuotes(text)
+    }
+
+    /// A string of JSON.
+    private static func inQuotes(_ text: String) -> String {
         var result = "\""
         for scalar in text.unicodeScalars {
             switch scalar {

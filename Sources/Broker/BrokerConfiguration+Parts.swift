@@ -89,19 +89,17 @@ extension BrokerConfiguration {
         return result
     }
 
-    func speaksPlaintext(_ listener: String) -> Bool {
-        let map = settings[BrokerSettings.securityProtocolMap]
-        return map.first { $0.name == listener }?.securityProtocol ?? .plaintext == .plaintext
-    }
-
-    /// What the cluster is told of this node's addresses: the advertised ones, else those it listens on.
+    /// What the cluster is told of this node's addresses, for the listeners that are to be told of.
+    /// - Parameter port: that the listener of a name was bound to.
     func endpoints(hostName: String, port: (String) -> UInt16?) -> [ListenerAddress] {
-        listeners.map { listener in
-            if let known = advertised.first(where: { $0.name == listener.name }) { return known }
-            let host = listener.address.isWildcard ? hostName : listener.address.host
-            return ListenerAddress(
-                name: listener.name,
-                address: HostAndPort(host: host, port: port(listener.name) ?? listener.address.port))
+        listeners.compactMap { listener in
+            listener.advertised.map { told in
+                ListenerAddress(
+                    name: listener.name,
+                    address: HostAndPort(
+                        host: told.host.isEmpty ? hostName : told.host,
+                        port: told.port == 0 ? port(listener.name) ?? 0 : told.port))
+            }
         }
     }
 }

@@ -10,9 +10,12 @@ public struct BrokerConfiguration: Sendable {
     public let directoryPaths: [String]
     /// `metadata.log.dir`; nil: the first of `log.dirs`.
     public let metadataDirectoryPath: String?
-    public let listeners: [ListenerAddress]
-    /// What clients are told, for the listeners that have such an entry.
+    /// Those that clients come to.
+    public let listeners: [Settings.Listener]
+    /// `advertised.listeners`.
     public let advertised: [ListenerAddress]
+    /// Whether this node is the whole quorum: it has the controller's role and no other voters are named.
+    public let isWholeQuorum: Bool
     public let createsTopics: Bool
     /// `fetch.max.bytes`.
     public let fetchByteCount: Int
@@ -24,14 +27,19 @@ public struct BrokerConfiguration: Sendable {
     /// - Parameters:
     ///   - directoryPaths: `log.dirs`, made absolute by who knows where the node was started.
     ///   - coreCount: what `dmq.lanes=0` stands for.
-    public init(_ settings: SettingValues, directoryPaths: [String], coreCount: Int) {
+    /// - Throws: what of the listeners and roles does not fit together.
+    public init(
+        _ settings: SettingValues, directoryPaths: [String], coreCount: Int
+    ) throws(SettingErrors) {
+        let plan = try ListenerPlan(settings)
         self.settings = settings
         self.directoryPaths = directoryPaths
         metadataDirectoryPath = settings[BrokerSettings.metadataLogDirectory]
         let asked = settings[BrokerSettings.lanes]
         laneCount = asked > 0 ? asked : max(coreCount, 1)
         nodeID = Int32(clamping: settings[BrokerSettings.nodeID])
-        listeners = settings[BrokerSettings.listeners]
+        listeners = plan.listeners.filter { !$0.isController }
+        isWholeQuorum = plan.roles.isSuperset(of: [.broker, .controller]) && plan.voters?.count ?? 1 == 1
         advertised = settings[BrokerSettings.advertisedListeners] ?? []
         createsTopics = settings[BrokerSettings.autoCreateTopics]
         fetchByteCount = settings[BrokerSettings.fetchMaximumBytes]

@@ -16,7 +16,7 @@ public enum BrokerStartError: Error, CustomStringConvertible {
     /// Something listens there already, or the address is none of this machine.
     case listener(name: String, address: String, holder: String?, IOError)
     case unresolved(host: String, IOError)
-    case unsupportedProtocol(listener: String)
+    case severalNodes
     case system(IOError)
     case metadata(ControllerError)
 
@@ -28,8 +28,9 @@ public enum BrokerStartError: Error, CustomStringConvertible {
                 + (holder.map { "; \($0) listens there" } ?? "")
                 + (error.errno == .addressInUse ? "; stop it, or choose another port with --listen" : "")
         case .unresolved(let host, let error): "the host \(host) of a listener is not known: \(error)"
-        case .unsupportedProtocol(let listener):
-            "listener \(listener) is not set to PLAINTEXT, the only protocol that is served"
+        case .severalNodes:
+            "a cluster of several nodes is not served: process.roles has to be broker,controller, and "
+                + "controller.quorum.voters may name this node only"
         case .system(let error): "\(error)"
         case .metadata(let error): "\(error)"
         }
@@ -58,6 +59,7 @@ public final class BrokerNode: @unchecked Sendable {
     public private(set) var listeners: [Transport.Listener] = []
     private var maintenance: [LaneMaintenance] = []
     private(set) var cleaner: CleanerThreads?
+    let bootstrapWatch: BootstrapWatch
     private var forwarderInPlace: ControllerForwarder?
 
     public var clusterID: String { store.clusterID }
@@ -73,9 +75,11 @@ public final class BrokerNode: @unchecked Sendable {
         _ configuration: BrokerConfiguration, fileSystem: any FileSystem, timeSource: any TimeSource,
         logger: Logger
     ) throws(BrokerStartError) {
+        guard configuration.isWholeQuorum else { throw .severalNodes }
         self.configuration = configuration
         self.logger = logger
         self.timeSource = timeSource
+        bootstrapWatch = BootstrapWatch(logger.named("broker"))
         placement = PartitionPlacement(laneCount: configuration.laneCount)
         quotaMeters = QuotaMeters(
             windowCount: configuration.settings[BrokerSettings.quotaWindows],
@@ -117,15 +121,12 @@ public final class BrokerNode: @unchecked Sendable {
 
     private func listen() throws(BrokerStartError) {
         for listener in configuration.listeners {
-            guard configuration.speaksPlaintext(listener.name) else {
-                throw .unsupportedProtocol(listener: listener.name)
-            }
             let addresses: [SocketAddress]
             do throws(IOError) {
                 addresses = try SocketAddress.resolve(
-                    host: listener.address.host, port: listener.address.port)
+                    host: listener.bind.host, port: listener.bind.port)
             } catch {
-                throw .unresolved(host: listener.address.host, error)
+                throw .unresolved(host: listener.bind.host, error)
             }
             guard let address = addresses.first else { continue }
             do throws(IOError) {
@@ -280,7 +281,7 @@ public final class BrokerNode: @unchecked Sendable {
     /// Whether the settings say how clients reach a listener.
     func isAdvertised(_ listener: String) -> Bool {
         configuration.advertised.contains { $0.name == listener }
-            || configuration.listeners.contains { $0.name == listener && !$0.address.isWildcard }
+            || configuration.listeners.contains { $0.name == listener && !$0.bind.isWildcard }
     }
 
     /// Takes over what settings and quotas say about connections now; holds for those to come.

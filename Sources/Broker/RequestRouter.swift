@@ -1,5 +1,6 @@
 internal import Base
 internal import KafkaProtocol
+internal import Settings
 internal import SystemIO
 internal import Transport
 
@@ -7,10 +8,13 @@ internal import Transport
 final class RequestRouter: FrameHandler {
     private let broker: BrokerLane
     private let listener: String
+    /// What clients are told of this listener's address, where that was set.
+    private let advertised: HostAndPort?
 
     init(broker: BrokerLane, listener: String) {
         self.broker = broker
         self.listener = listener
+        advertised = broker.node.configuration.advertised.first { $0.name == listener }?.address
     }
 
     func connectionOpened(_ connection: Connection) {}
@@ -23,6 +27,9 @@ final class RequestRouter: FrameHandler {
             parsed = try RequestFrame(parsing: frame.bytes)
         } catch {
             return refuse(ticket, nil, "its header cannot be read: \(error)")
+        }
+        if let advertised, ticket.connection.context !== BootstrapWatch.settled {
+            watch(ticket.connection, parsed.header, advertised)
         }
         let context = RequestContext(
             broker: broker, listener: listener, header: parsed.header, ticket: ticket,
@@ -43,6 +50,27 @@ final class RequestRouter: FrameHandler {
             refuse(ticket, parsed.header, "\(error)")
         }
         broker.quotas.endWork(began, parsed.header.clientID)
+    }
+
+    private func watch(_ connection: Connection, _ header: RequestHeader, _ advertised: HostAndPort) {
+        let client = BootstrapWatch.Client(host: connection.peer.host, clientID: header.clientID ?? "")
+        let node = broker.node
+        let now = broker.lane.now
+        guard BootstrapWatch.isAskedOfAnyone(header.apiKey) else {
+            connection.context = BootstrapWatch.settled
+            node.lanes[0].perform { _ in node.bootstrapWatch.noteArrival(client, now: now) }
+            return
+        }
+        guard header.apiKey == .metadata, let used = connection.localAddress else { return }
+        if advertised.description == used.description {
+            connection.context = BootstrapWatch.settled
+            return
+        }
+        let listener = listener
+        node.lanes[0].perform { _ in
+            node.bootstrapWatch.noteMetadata(
+                client, listener: listener, advertised: advertised.description, used: used, now: now)
+        }
     }
 
     /// Nobody knows what the peer would make of an answer, so there is none: the connection ends.

@@ -11,8 +11,8 @@ enum ServerBanner {
             let isEverywhere = host == "::" || host == "0.0.0.0"
             let server = isEverywhere ? "localhost:\(address.port)" : "\(address)"
             lines += [
-                "  try", "    echo hello | kcat -b \(server) -P -t greetings",
-                "    kcat -b \(server) -C -t greetings -e",
+                "  try", "    echo hello | dmq produce greetings -b \(server)",
+                "    dmq consume greetings --exit -b \(server)",
             ]
         }
         return lines.map { $0 + "\n" }.joined()

@@ -19,7 +19,7 @@ enum ServerCommand {
             CommandOption(
                 "data-dir", .text, placeholder: "PATH", summary: "where the data lie (log.dirs; ./dmq-data)"),
             CommandOption(
-                "listen", .text, placeholder: "HOST:PORT",
+                "listen", .text, placeholder: "HOST:PORT", repeats: true,
                 summary: "where clients connect (listeners; all addresses, port 9092)"),
         ],
         examples: [
@@ -27,7 +27,7 @@ enum ServerCommand {
             CommandExample(
                 "dmq server --listen 127.0.0.1:19092 --data-dir /tmp/dmq", "for this machine only"),
             CommandExample(
-                "dmq server --config server.properties --set retention.ms=7d",
+                "dmq server --config server.properties --set log.retention.ms=7d",
                 "as the file says, but one thing"
             ),
         ],
@@ -47,7 +47,7 @@ enum ServerCommand {
         }
         let logger = Logger(
             component: "dmq", minimumLevel: level(settings[BrokerSettings.logLevel]),
-            sink: StandardErrorLog())
+            sink: StandardErrorLog(format: settings[BrokerSettings.logFormat] == .json ? .json : .text))
         for warning in warnings { logger.log(.warn, "setting ignored", [LogField("reason", warning)]) }
         do {
             try OpenFileLimit.raise()
@@ -66,9 +66,15 @@ enum ServerCommand {
             return 1
         }
         let here = Machine.currentDirectory ?? "/"
-        let configuration = BrokerConfiguration(
-            settings, directoryPaths: settings.logDirectoryPaths.map { absolute($0, from: here) },
-            coreCount: Machine.coreCount)
+        let configuration: BrokerConfiguration
+        do {
+            configuration = try BrokerConfiguration(
+                settings, directoryPaths: settings.logDirectoryPaths.map { absolute($0, from: here) },
+                coreCount: Machine.coreCount)
+        } catch {
+            Program.complain("\(error)")
+            return CommandLineError.exitStatus
+        }
         let node: BrokerNode
         do throws(BrokerStartError) {
             node = try BrokerNode(
@@ -104,15 +110,27 @@ enum ServerCommand {
         if let path = command.textIfGiven("data-dir") {
             pairs.append((BrokerSettings.logDirectories.name, path))
         }
-        if let address = command.textIfGiven("listen") {
-            guard let address = HostAndPort(address) ?? HostAndPort(":\(address)") else {
-                throw UsageError(description: "--listen needs HOST:PORT or PORT, not \"\(address)\"")
-            }
-            pairs.append((BrokerSettings.listeners.name, "PLAINTEXT://\(address)"))
-        }
+        pairs += try listeners(command.texts("listen"))
         let file = try command.textIfGiven("config").map(read)
         let (values, warnings) = try SettingValues.starting(file: file, commandLine: pairs)
         return (values, warnings)
+    }
+
+    /// The first is called PLAINTEXT, the others PLAINTEXT2 and so on.
+    private static func listeners(_ texts: [String]) throws -> [(key: String, value: String)] {
+        if texts.isEmpty { return [] }
+        let listeners = try texts.enumerated().map { number, text in
+            guard let address = HostAndPort(text) ?? HostAndPort(":\(text)") else {
+                throw UsageError(description: "--listen needs HOST:PORT or PORT, not \"\(text)\"")
+            }
+            return (name: number == 0 ? "PLAINTEXT" : "PLAINTEXT\(number + 1)", address: address)
+        }
+        let addresses = listeners.map { "\($0.name)://\($0.address)" }.joined(separator: ",")
+        let protocols = listeners.map { "\($0.name):PLAINTEXT" }.joined(separator: ",")
+        return [
+            (BrokerSettings.listeners.name, addresses),
+            (BrokerSettings.securityProtocolMap.name, protocols),
+        ]
     }
 
     private static func read(_ path: String) throws -> [UInt8] {

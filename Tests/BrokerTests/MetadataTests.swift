@@ -68,6 +68,21 @@ struct MetadataTests {
         #expect(cluster.brokers.map(\.host) == ["127.0.0.1"])
     }
 
+    @Test("A client that does not come to the advertised address is told of in the log, once")
+    func unreachableAddress() throws {
+        let node = try TestNode(lanes: 2, [("advertised.listeners", "PLAINTEXT://broker.example:1234")])
+        let (lost, arrived) = (try node.client(clientID: "lost"), try node.client(clientID: "arrived"))
+        for round in 0..<5 {
+            for client in [lost, arrived] { try client.metadata(["events"]) }
+            if round == 0 { try arrived.produce("events", TestBatches.batch()) }
+            node.node.waitForLanes { _ in }
+            let told = node.sink.lines(containing: "does not reach the advertised address")
+            #expect(told.count == (round < 2 ? 0 : 1))
+            #expect(told.allSatisfy { $0.contains("broker.example:1234") && $0.contains("client=lost") })
+            node.advance(milliseconds: 5_000)
+        }
+    }
+
     @Test("What is no request ends the connection, with a line in the log")
     func refusals() throws {
         let node = try TestNode()

@@ -46,7 +46,7 @@ final class TestNode {
             file: nil, commandLine: fixed.map { (key: $0.0, value: $0.1) } + settings
         ).values
         node = try BrokerNode(
-            BrokerConfiguration(
+            try BrokerConfiguration(
                 values, directoryPaths: directories ?? [self.directory.path + "/data"], coreCount: 1),
             fileSystem: PosixFileSystem(), timeSource: timeSource ?? clock, logger: sink.logger())
         try node.start()
@@ -62,7 +62,9 @@ final class TestNode {
 
     var port: UInt16 { node.listeners[0].address.port }
 
-    func client() throws -> BrokerClient { try BrokerClient(port: port) }
+    func client(clientID: String = "test") throws -> BrokerClient {
+        try BrokerClient(port: port, clientID: clientID)
+    }
 
     var requestCount: Int { node.lanes.reduce(0) { $0 + $1.lane.counters.requests.value } }
     var responseCount: Int { node.lanes.reduce(0) { $0 + $1.lane.counters.responses.value } }
@@ -85,9 +87,12 @@ final class BrokerClient {
     private let socket: Socket
     private var nextCorrelationID: Int32 = 1
     private var expected: [Int32] = []
-    var clientID = "test"
+    var clientID: String
 
-    init(port: UInt16) throws { socket = try Socket.connect(port: port) }
+    init(port: UInt16, clientID: String = "test") throws {
+        socket = try Socket.connect(port: port)
+        self.clientID = clientID
+    }
 
     func send(bytes: [UInt8]) throws { try socket.send(BufferSlice(IOBuffer(copying: bytes))) }
 

@@ -4,7 +4,7 @@ internal import CLinux
 internal import Glibc
 
 /// Log lines to the standard error, each with the time (UTC) before it: `time=2026-01-31T23:59:59.123Z
-/// level=...`.
+/// level=...`, or as one JSON object a line.
 ///
 /// A line is one write: lines of several threads do not mix. A line that cannot be written is lost; there is
 /// nowhere to say so.
@@ -12,14 +12,17 @@ public final class StandardErrorLog: LogSink {
     private let clock: any TimeSource
     private let stream: StandardStream
     private let turn = Locked<Void>(())
+    public let format: LogFormat
 
-    public init(clock: any TimeSource = SystemClock()) {
+    public init(format: LogFormat = .text, clock: any TimeSource = SystemClock()) {
+        self.format = format
         self.clock = clock
         stream = .error
     }
 
     public func write(level: LogLevel, line: String) {
-        let text = "time=\(Self.text(ofMilliseconds: clock.wallClockMilliseconds())) \(line)\n"
+        let time = Self.text(ofMilliseconds: clock.wallClockMilliseconds())
+        let text = format == .json ? "{\"time\":\"\(time)\",\(line)}\n" : "time=\(time) \(line)\n"
         turn.withLock { _ in _ = try? stream.write(text) }
     }
 

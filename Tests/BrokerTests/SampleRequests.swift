@@ -1,0 +1,111 @@
+import KafkaProtocol
+import RecordFormat
+import SimulationKit
+import Testing
+
+@testable import Broker
+
+/// Something that is done with requests of all types.
+protocol RequestVisitor {
+    func visit<Body: RequestMessage>(_ request: Body, version: Int16) throws
+}
+
+/// A good request of every version of every API, about the topic `events` of one partition.
+struct SampleRequests {
+    /// Of `events`.
+    let topicID: TopicID
+
+    func forEach(_ visitor: some RequestVisitor) throws {
+        try records(visitor)
+        try topics(visitor)
+        try node(visitor)
+    }
+
+    private func visitAll<Body: RequestMessage>(
+        _ visitor: some RequestVisitor, _ request: (Int16) -> Body
+    ) throws {
+        let api = try #require(APITable.api(Body.apiKey.rawValue))
+        for version in api.versions { try visitor.visit(request(version), version: version) }
+    }
+
+    private func records(_ visitor: some RequestVisitor) throws {
+        try visitAll(visitor) { version in
+            var request = BrokerClient.produce("events", [(0, TestBatches.batch())])
+            if version >= 13 { request.topicData[0].topicID = topicID }
+            return request
+        }
+        try visitAll(visitor) { version in
+            var request = BrokerClient.fetch("events", [(0, 0)])
+            if version >= 13 { request.topics[0].topicID = topicID }
+            return request
+        }
+        try visitAll(visitor) { _ in
+            ListOffsetsRequest(
+                replicaID: -1,
+                topics: [.init(name: "events", partitions: [.init(timestamp: -1), .init(timestamp: 5)])])
+        }
+        try visitAll(visitor) { _ in
+            OffsetForLeaderEpochRequest(
+                replicaID: -1, topics: [.init(topic: "events", partitions: [.init(leaderEpoch: .none)])])
+        }
+        try visitAll(visitor) { _ in
+            DeleteRecordsRequest(topics: [.init(name: "events", partitions: [.init(offset: .zero)])])
+        }
+        try visitAll(visitor) { _ in InitProducerIDRequest(transactionalID: nil) }
+        try visitAll(visitor) { _ in
+            DescribeProducersRequest(topics: [.init(name: "events", partitionIndexes: [0])])
+        }
+    }
+
+    private func topics(_ visitor: some RequestVisitor) throws {
+        try visitAll(visitor) { _ in MetadataRequest(topics: [.init(name: "events")]) }
+        try visitAll(visitor) { version in
+            CreateTopicsRequest(
+                topics: [
+                    .init(name: "made-\(version)", numPartitions: 1, replicationFactor: 1),
+                    .init(name: "events", numPartitions: 1, replicationFactor: 1),
+                ])
+        }
+        try visitAll(visitor) { version in
+            version >= 6
+                ? DeleteTopicsRequest(topics: [.init(name: "made-\(version)"), .init(topicID: topicID)])
+                : DeleteTopicsRequest(topicNames: ["made-\(version)", "nowhere"])
+        }
+        try visitAll(visitor) { version in
+            CreatePartitionsRequest(
+                topics: [.init(name: "made-7", count: Int32(version) + 2, assignments: nil)])
+        }
+        try visitAll(visitor) { _ in
+            DescribeConfigsRequest(resources: [
+                .init(resourceType: 2, resourceName: "made-7", configurationKeys: nil),
+                .init(resourceType: 4, resourceName: "1", configurationKeys: nil),
+            ])
+        }
+        try visitAll(visitor) { _ in
+            AlterConfigsRequest(resources: [.init(resourceType: 2, resourceName: "made-7")])
+        }
+        try visitAll(visitor) { _ in
+            IncrementalAlterConfigsRequest(resources: [.init(resourceType: 2, resourceName: "made-7")])
+        }
+        try visitAll(visitor) { _ in DescribeTopicPartitionsRequest(responsePartitionLimit: 10) }
+    }
+
+    private func node(_ visitor: some RequestVisitor) throws {
+        try visitAll(visitor) { _ in
+            APIVersionsRequest(clientSoftwareName: "test", clientSoftwareVersion: "1")
+        }
+        try visitAll(visitor) { _ in DescribeClusterRequest() }
+        try visitAll(visitor) { _ in DescribeLogDirsRequest(topics: nil) }
+        try visitAll(visitor) { _ in DescribeClientQuotasRequest() }
+        try visitAll(visitor) { _ in
+            AlterClientQuotasRequest(entries: [.init(entity: [.init(entityType: "user", entityName: "a")])])
+        }
+        try visitAll(visitor) { _ in GetTelemetrySubscriptionsRequest() }
+        try visitAll(visitor) { _ in PushTelemetryRequest() }
+        try visitAll(visitor) { _ in ListConfigResourcesRequest() }
+        try visitAll(visitor) { version in
+            version >= 4
+                ? FindCoordinatorRequest(coordinatorKeys: ["g"]) : FindCoordinatorRequest(key: "g")
+        }
+    }
+}
