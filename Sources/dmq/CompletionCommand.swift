@@ -76,7 +76,8 @@ struct CompletionScript {
         var seen: Set<String> = []
         for option in places.flatMap(\.options) {
             guard case .choice(let choices) = option.kind, seen.insert(option.name).inserted else { continue }
-            lines.append("        --\(option.name)) words=\"\(choices.joined(separator: " "))\" ;;")
+            let short = option.short.map { "|-\($0)" } ?? ""
+            lines.append("        --\(option.name)\(short)) words=\"\(choices.joined(separator: " "))\" ;;")
         }
         if places.contains(where: { $0.options.contains { $0.name == "file" } }) {
             lines.append(

@@ -108,4 +108,21 @@ struct ClusterOfUsersTests {
         #expect((found["byteCount"] as? Int ?? 0) > 500)
         #expect(try broker.dmq("log-dirs", "--partitions").text.contains("t-0"))
     }
+
+    @Test(
+        "bash completes commands, options and their values",
+        arguments: [
+            ("topic cr", "create"), ("topic create --par", "--partitions"), ("produce -z l", "lz4"),
+            ("produce --codec sn", "snappy"), ("cons", "consume"), ("cluster info --js", "--json"),
+        ])
+    func completion(line: String, expected: String) throws {
+        let words = "dmq \(line)".split(separator: " ")
+        let script = """
+            source <('\(Programs.built("dmq").path)' completion bash)
+            COMP_WORDS=(\(words.joined(separator: " "))); COMP_CWORD=\(words.count - 1)
+            _dmq; echo "${COMPREPLY[@]}"
+            """
+        let shell = try Programs.run(URL(fileURLWithPath: "/bin/bash"), ["-c", script])
+        #expect(shell.text == "\(expected)\n", "\(shell.errors)")
+    }
 }
