@@ -19,7 +19,18 @@ public final class DirectoryCheckpoints: @unchecked Sendable {
     }
 
     private let directory: LogDirectory
-    private let state: Locked<[TopicPartition: Offsets]>
+    private let state: Locked<State>
+
+    private struct State: Sendable {
+        var offsets: [TopicPartition: Offsets]
+        /// Forgotten, but still named by files on disk.
+        var unwrittenRemovals: Set<TopicPartition> = []
+        /// Recovery points that fell, counted, and how many of them are on disk. A full disk leaves the two
+        /// apart.
+        var lowered = 0
+        var writtenLowered = 0
+    }
+
     /// One writer of the files at a time.
     private let writing = Locked(())
 
@@ -40,7 +51,7 @@ public final class DirectoryCheckpoints: @unchecked Sendable {
                 directory.logger.log(.warn, "checkpoint unreadable, ignored", [LogField("reason", error)])
             }
         }
-        state = Locked(all)
+        state = Locked(State(offsets: all))
     }
 
     private struct Kind: @unchecked Sendable {
@@ -49,54 +60,79 @@ public final class DirectoryCheckpoints: @unchecked Sendable {
         let field: WritableKeyPath<Offsets, Offset?>
     }
 
+    private static let logStarts = Kind(name: LogLayout.logStartOffsetCheckpoint, field: \.logStartOffset)
     private static let recoveryPoints = Kind(name: LogLayout.recoveryPointCheckpoint, field: \.recoveryPoint)
     private static let cleanerOffsets = Kind(
         name: LogLayout.cleanerOffsetCheckpoint, field: \.firstDirtyOffset)
+    /// In the order in which they are written: what lies below a recovery point is not read again, and may
+    /// have been derived without what lies below the log start of the same time.
     private static let kinds = [
-        recoveryPoints, Kind(name: LogLayout.logStartOffsetCheckpoint, field: \.logStartOffset),
+        logStarts, recoveryPoints,
         Kind(name: LogLayout.highWatermarkCheckpoint, field: \.highWatermark),
         cleanerOffsets,
     ]
 
     public subscript(partition: TopicPartition) -> Offsets {
-        state.withLock { $0[partition] ?? Offsets() }
+        state.withLock { $0.offsets[partition] ?? Offsets() }
     }
 
     /// Notes offsets for the next `write`.
     public func update(_ partition: TopicPartition, _ change: (inout Offsets) -> Void) {
-        state.withLock { change(&$0[partition, default: Offsets()]) }
+        state.withLock { change(&$0.offsets[partition, default: Offsets()]) }
     }
 
-    /// Forgets a partition that was deleted or has moved away.
+    /// Forgets a partition that was deleted or has moved away. The files do with the next `write`.
     public func remove(_ partition: TopicPartition) {
-        state.withLock { _ = $0.removeValue(forKey: partition) }
+        state.withLock { state in
+            guard state.offsets.removeValue(forKey: partition) != nil else { return }
+            state.unwrittenRemovals.insert(partition)
+        }
+    }
+
+    /// Forgets what is known of a partition of that name. On return no file names it: offsets of another log,
+    /// which had the name before, must not be believed by the next start.
+    func removeDurably(_ partition: TopicPartition) throws(LogError) {
+        remove(partition)
+        let mustWrite = state.withLock { $0.unwrittenRemovals.contains(partition) }
+        if mustWrite { try write() }
     }
 
     /// Writes all files. On return what was noted is durable.
-    public func write() throws(LogError) { try write(Self.kinds) }
+    public func write() throws(LogError) {
+        let removals = state.withLock { $0.unwrittenRemovals }
+        try write(Self.kinds)
+        state.withLock { $0.unwrittenRemovals.subtract(removals) }
+    }
 
     /// Makes sure that neither a recovery point nor a cleaner offset of `partition` above `offset` is on
     /// disk, at once: offsets from there on are given again, to records that neither recovery nor compaction
     /// has seen.
     public func lowerRecoveryPoint(of partition: TopicPartition, to offset: Offset) throws(LogError) {
-        let mustWrite = state.withLock { all in
-            var mustWrite = false
-            if let known = all[partition]?.firstDirtyOffset, known > offset {
-                all[partition]?.firstDirtyOffset = offset
-                mustWrite = true
+        let (lowered, mustWrite) = state.withLock { state in
+            if let known = state.offsets[partition]?.firstDirtyOffset, known > offset {
+                state.offsets[partition]?.firstDirtyOffset = offset
+                state.lowered += 1
             }
-            if let known = all[partition]?.recoveryPoint, known > offset {
-                all[partition]?.recoveryPoint = offset
-                mustWrite = true
+            if let known = state.offsets[partition]?.recoveryPoint, known > offset {
+                state.offsets[partition]?.recoveryPoint = offset
+                state.lowered += 1
             }
-            return mustWrite
+            return (state.lowered, state.lowered > state.writtenLowered)
         }
-        if mustWrite { try write([Self.cleanerOffsets, Self.recoveryPoints]) }
+        guard mustWrite else { return }
+        try write([Self.cleanerOffsets, Self.recoveryPoints])
+        state.withLock { $0.writtenLowered = max($0.writtenLowered, lowered) }
+    }
+
+    /// Writes down at once that the log of `partition` starts at `offset`.
+    func writeLogStart(of partition: TopicPartition, at offset: Offset) throws(LogError) {
+        update(partition) { $0.logStartOffset = offset }
+        try write([Self.logStarts])
     }
 
     private func write(_ kinds: [Kind]) throws(LogError) {
         let failure: StateFileError? = writing.withLock { _ in
-            let all = state.withLock { $0 }
+            let all = state.withLock { $0.offsets }
             do throws(StateFileError) {
                 for kind in kinds {
                     let entries = all.compactMap { partition, offsets in

@@ -57,7 +57,7 @@ public final class LogManager: RecoveryPointKeeper {
         let directory = opened.directory
         let path = LogLayout.path(directory.path, LogLayout.directoryName(partition))
         // What an earlier partition of that name left in the checkpoints must not be believed.
-        opened.checkpoints.remove(partition)
+        try opened.checkpoints.removeDurably(partition)
         let log = try PartitionLog.open(
             LogOpening(partition: partition, path: path, configuration: settings), in: directory, lane: lane)
         if let topicID {
@@ -91,13 +91,17 @@ public final class LogManager: RecoveryPointKeeper {
     /// - Parameter id: 128 random bits, which keep the directory's name apart from others that wait to be
     ///   removed.
     public func delete(_ partition: TopicPartition, id: (UInt64, UInt64)) throws(LogError) {
-        guard let log = logs.removeValue(forKey: partition) else { return }
+        guard let log = logs[partition] else { return }
         let delay = UInt64(max(0, log.configuration.fileDeleteDelayMilliseconds))
+        if log.directory.failure == nil {
+            let name = LogLayout.directoryName(partition, .delete, id: id)
+            // Where the directory has no room for the name, the log is there as before.
+            try log.place.move(to: LogLayout.path(log.directory.path, name))
+        }
+        logs[partition] = nil
         log.abandon()
         checkpoints(of: log)?.remove(partition)
         guard log.directory.failure == nil else { return }
-        let name = LogLayout.directoryName(partition, .delete, id: id)
-        try log.place.move(to: LogLayout.path(log.directory.path, name))
         deletions.append(
             Deletion(
                 path: log.path, directory: log.directory, dueMilliseconds: lane.monotonicMilliseconds + delay)
@@ -107,6 +111,10 @@ public final class LogManager: RecoveryPointKeeper {
 
     public func lowerRecoveryPoint(of log: PartitionLog, to offset: Offset) throws(LogError) {
         try checkpoints(of: log)?.lowerRecoveryPoint(of: log.partition, to: offset)
+    }
+
+    public func writeLogStart(of log: PartitionLog, at offset: Offset) throws(LogError) {
+        try checkpoints(of: log)?.writeLogStart(of: log.partition, at: offset)
     }
 
     // MARK: From time to time
@@ -183,6 +191,7 @@ public final class LogManager: RecoveryPointKeeper {
                 note(try log.close(), of: log)
                 try log.removeDeletedFiles(all: true)
             } catch {
+                log.abandon()
                 store.opened(log.directory)?.noteUnclean()
                 logger.log(
                     .error, "log not closed in order",

@@ -1,32 +1,6 @@
 internal import Base
-public import RecordFormat
+internal import RecordFormat
 internal import SystemIO
-
-/// What is known of a log before its directory is looked at.
-public struct LogOpening: Sendable {
-    public let partition: TopicPartition
-    /// The partition's directory; created when it is not there.
-    public let path: String
-    public let configuration: LogConfiguration
-    /// From the recovery point checkpoint; nil: everything is suspect.
-    public let recoveryPoint: Offset?
-    /// From the log start offset checkpoint; nil: where the first segment begins.
-    public let logStartOffset: Offset?
-    /// The broker was stopped in order, after the checkpoints were written.
-    public let wasShutDownCleanly: Bool
-
-    public init(
-        partition: TopicPartition, path: String, configuration: LogConfiguration = LogConfiguration(),
-        recoveryPoint: Offset? = nil, logStartOffset: Offset? = nil, wasShutDownCleanly: Bool = false
-    ) {
-        self.partition = partition
-        self.path = path
-        self.configuration = configuration
-        self.recoveryPoint = recoveryPoint
-        self.logStartOffset = logStartOffset
-        self.wasShutDownCleanly = wasShutDownCleanly
-    }
-}
 
 /// What recovery puts into a `PartitionLog`.
 struct RecoveredLog {
@@ -39,8 +13,9 @@ struct RecoveredLog {
     var logEndOffset = Offset.zero
     /// Everything below is on stable storage.
     var recoveryPoint = Offset.zero
-    /// What the checkpoint said.
+    /// What the checkpoints said.
     var checkpointedRecoveryPoint = Offset.zero
+    var checkpointedLogStartOffset = Offset.zero
 }
 
 /// A log that was recovered and waits for its lane. Handed from the thread that recovered it to that of the
@@ -122,6 +97,7 @@ struct LogRecovery {
         }
         log.logStartOffset = max(opening.logStartOffset ?? .zero, log.segments.all[0].baseOffset)
         if log.logStartOffset > log.logEndOffset { try startAboveEnd() }
+        log.checkpointedLogStartOffset = opening.logStartOffset ?? .zero
         log.checkpointedRecoveryPoint = min(opening.recoveryPoint ?? .zero, log.logEndOffset)
         try recoverLeaderEpochs()
         try recoverProducers()
@@ -153,11 +129,12 @@ struct LogRecovery {
                 LogField("path", place.path), LogField("logEndOffset", log.logEndOffset),
                 LogField("logStartOffset", log.logStartOffset),
             ])
-        let active = log.segments.active
-        try active.seal()
-        try active.file().sync(.full)
+        let bases = log.segments.all.map(\.baseOffset)
         try addSegment(at: log.logStartOffset)
         log.recoveryPoint = log.logEndOffset
+        // With the old ones there would be a hole before the new one, which looks like a tail that was lost.
+        _ = log.segments.removeFirst(bases.count)
+        try dropSegments(bases[...])
     }
 
     // MARK: Files
@@ -249,7 +226,7 @@ struct LogRecovery {
     }
 
     private func extent(of base: Offset, next: Offset?, _ recoveryPoint: Offset) -> SegmentRecovery.Extent {
-        if let next, next <= recoveryPoint { return .below }
+        if let next, next <= recoveryPoint { return next == recoveryPoint ? .ending : .below }
         return base < recoveryPoint ? .across : .above
     }
 
@@ -271,6 +248,8 @@ struct LogRecovery {
         switch action {
         case .trust:
             return try next != nil || trustLast(segment, recoveryPoint)
+        case .trim:
+            return try trim(segment, next: next, recoveryPoint)
         case .scanFromRecoveryPoint:
             guard let start = try segment.keepIndexes(below: recoveryPoint, opening.configuration) else {
                 return try scan(segment, from: nil, next: next, recoveryPoint)
@@ -294,6 +273,24 @@ struct LogRecovery {
         }
     }
 
+    /// A segment that was whole and synced before it was rolled, and perhaps not after.
+    private mutating func trim(_ segment: LogSegment, next: Offset?, _ recoveryPoint: Offset) throws -> Bool {
+        do {
+            let end = try segment.endPosition(before: next ?? recoveryPoint, buffer: context.buffer)
+            let file = try segment.reopenForWriting()
+            if try file.byteCount() > end { try file.truncate(to: end) }
+            try file.sync(.full)
+            segment.byteCount = end
+            segment.isSealed = true
+            return true
+        } catch let error as LogError {
+            logger.log(
+                .warn, "segment at the recovery point is not as it was left, read again",
+                [LogField("path", segment.filePath), LogField("reason", error)])
+            return try scan(segment, from: nil, next: next, recoveryPoint)
+        }
+    }
+
     /// Reads a segment from `start` (nil: whole, indexes made anew), and acts on where that ends by table 3.
     private mutating func scan(
         _ segment: LogSegment, from start: OffsetPosition?, next: Offset?, _ recoveryPoint: Offset
@@ -307,20 +304,24 @@ struct LogRecovery {
         var scanner = try SegmentScanner(
             file: file, from: start?.position ?? 0, segmentBaseOffset: segment.baseOffset,
             expectedOffset: start?.offset ?? segment.baseOffset, buffer: buffer)
-        var wasCompacted = false
+        let indexInterval = opening.configuration.indexIntervalByteCount
+        var hasGaps = false
         var nextOffset = scanner.expectedOffset
         while true {
             switch try scanner.next() {
             case .batch(let header, _):
                 if header.baseOffset > nextOffset || header.recordCount != header.lastOffsetDelta + 1 {
-                    wasCompacted = true
+                    hasGaps = true
                 }
                 nextOffset = header.nextOffset
-                segment.noteBatch(header, indexInterval: opening.configuration.indexIntervalByteCount)
+                // An index that is kept gets no entries below the recovery point: should they reach the disk
+                // and what comes after them not, the next start would begin at them and miss it.
+                let isKept = start != nil && header.lastOffset < recoveryPoint
+                segment.noteBatch(header, indexInterval: isKept ? Int.max : indexInterval)
                 noteEpoch(header)
             case .end(let end, let reason):
                 log.logEndOffset = max(log.logEndOffset, nextOffset)
-                let facts = facts(end, next: next, recoveryPoint, wasCompacted: wasCompacted)
+                let facts = facts(end, next: next, recoveryPoint, hasGaps: hasGaps)
                 return try finishScan(
                     of: segment, file, facts, reason, scanner.position, recoveryPoint,
                     fileByteCount: fileByteCount)
@@ -329,17 +330,20 @@ struct LogRecovery {
     }
 
     private func facts(
-        _ end: TailRecovery.End, next: Offset?, _ recoveryPoint: Offset, wasCompacted: Bool
+        _ end: TailRecovery.End, next: Offset?, _ recoveryPoint: Offset, hasGaps: Bool
     ) -> TailRecovery.Facts {
+        let isBelow = log.logEndOffset < min(next ?? recoveryPoint, recoveryPoint)
         let reach: TailRecovery.Reach
         switch next {
         case nil: reach = .last
         case let next? where next == log.logEndOffset: reach = .complete
-        default: reach = wasCompacted ? .compacted : .short
+        // A log without checkpoints was brought here from elsewhere.
+        case let next?:
+            let isBrought = opening.recoveryPoint == nil
+            let mayBeCompacted = isBelow || isBrought || next <= opening.cleanerOffset ?? .zero
+            reach = hasGaps && mayBeCompacted ? .compacted : .short
         }
-        return TailRecovery.Facts(
-            end: end, reach: reach,
-            isBelowRecoveryPoint: log.logEndOffset < min(next ?? recoveryPoint, recoveryPoint))
+        return TailRecovery.Facts(end: end, reach: reach, isBelowRecoveryPoint: isBelow)
     }
 
     private mutating func noteEpoch(_ header: RecordBatchHeader) {
@@ -400,17 +404,17 @@ struct LogRecovery {
             ])
     }
 
-    /// Removes segments behind a cut, the last first, so that a crash leaves no hole.
+    /// Removes segments, the last first and each durably before the next, so that a crash leaves no hole.
     private func dropSegments(_ bases: ArraySlice<Offset>) throws(IOError) {
         for base in bases.reversed() {
             logger.log(
-                .warn, "segment behind the end of the log dropped",
+                .warn, "segment that is no part of the log dropped",
                 [LogField("path", place.filePath(.log, base))])
             for kind in LogFileKind.allCases {
                 try SegmentSwap.removeIfPresent(place.filePath(kind, base), fileSystem)
             }
+            try fileSystem.syncDirectory(place.path)
         }
-        if !bases.isEmpty { try fileSystem.syncDirectory(place.path) }
     }
 
     /// The last segment becomes the active one, unless it is damaged: then a new one follows it.

@@ -99,12 +99,21 @@ extension PartitionLog {
     }
 
     private func deletePrefix(_ count: Int) throws {
-        let removed = segments.removeFirst(count)
-        let newStart = max(logStartOffset, segments.all[0].baseOffset)
+        let newStart = segments[count].baseOffset
+        // Readers first: where a rename fails, the segments are below the log's start and wait for the next
+        // time.
+        if newStart > logStartOffset {
+            logStartOffset = newStart
+            producers.truncateHead(to: newStart)
+        }
         readPositions.removeAll()
-        for (index, segment) in removed.enumerated() {
-            let next = index + 1 < removed.count ? removed[index + 1].baseOffset : segments.all[0].baseOffset
-            try setAside(segment, lastOffset: next - 1)
+        // A round begins with the first segment: it would look for files that are gone.
+        cancelCleaning()
+        for _ in 0..<count {
+            try setAside(segments[0], lastOffset: segments[1].baseOffset - 1)
+            // One by one: a crash that kept an earlier segment and lost a later one would leave a hole.
+            try place.fileSystem.syncDirectory(place.path)
+            _ = segments.removeFirst(1)
         }
         logger.log(
             .info, "segments deleted",
@@ -112,20 +121,22 @@ extension PartitionLog {
                 LogField("partition", partition), LogField("count", count),
                 LogField("logStartOffset", newStart),
             ])
-        if newStart > logStartOffset {
-            logStartOffset = newStart
-            producers.truncateHead(to: newStart)
-        }
         try SegmentSwap.removeSnapshots(below: newStart, keeping: snapshotOffset, in: place)
     }
 
     /// Renames a segment's files to `.deleted`, the log first: a segment is there as long as its log file is.
+    ///
+    /// After `noSpace` nothing has changed: an index for whose new name there is no room is removed at once.
     func setAside(_ segment: LogSegment, lastOffset: Offset) throws(IOError) {
         let fileSystem = place.fileSystem
         for kind in [LogFileKind.log, .offsetIndex, .timeIndex, .transactionIndex] {
             let path = place.filePath(kind, segment.baseOffset)
             guard try fileSystem.attributes(of: path) != nil else { continue }
-            try fileSystem.rename(path, to: place.filePath(kind, segment.baseOffset, suffix: .deleted))
+            do {
+                try fileSystem.rename(path, to: place.filePath(kind, segment.baseOffset, suffix: .deleted))
+            } catch  where error.errno.meansNoSpace && kind != .log {
+                try fileSystem.remove(path)
+            }
         }
         deletedFiles.add(
             DeletedFiles.Entry(

@@ -172,6 +172,18 @@ extension LogSegment {
         return end
     }
 
+    /// Where the batches below `endOffset` end, by the headers from the last index entry on.
+    func endPosition(before endOffset: Offset, buffer: IOBuffer) throws(LogError) -> Int64 {
+        let from = try offsetIndex().lastEntry?.position ?? 0
+        let file: any File
+        do { file = try self.file() } catch { throw .io(error) }
+        var scanner = BatchScanner(file: file, from: from, to: byteCount, buffer: buffer)
+        while let header = try scanner.next() {
+            if header.nextOffset >= endOffset { break }
+        }
+        return scanner.position
+    }
+
     /// The segment cannot be read from `position` on. Its bytes stay.
     func noteDamage(at position: Int64, reason: String, byteCount: Int64) {
         damage = LogDamage(path: filePath, position: position, reason: reason)

@@ -144,9 +144,7 @@ final class LogSegment {
             while let header = try scanner.next() {
                 noteBatch(header, indexInterval: configuration.indexIntervalByteCount)
             }
-            if let largest = knownLargestTimestamp {
-                _ = openedTimeIndex?.append(largest.timestamp, largest.offset, force: true)
-            }
+            if let largest = knownLargestTimestamp { try openedTimeIndex?.appendLast(largest) }
             try openedOffsetIndex?.seal()
             try openedTimeIndex?.seal()
             try publishIndexes()
@@ -297,9 +295,7 @@ final class LogSegment {
 
     /// Adds the last time index entry, trims the indexes and makes them durable.
     func sealIndexes() throws(IOError) {
-        if let largest = knownLargestTimestamp {
-            _ = openedTimeIndex?.append(largest.timestamp, largest.offset, force: true)
-        }
+        if let largest = knownLargestTimestamp { try openedTimeIndex?.appendLast(largest) }
         try openedOffsetIndex?.seal()
         try openedTimeIndex?.seal()
         try transactionIndex.seal()

@@ -275,12 +275,14 @@ public final class LogStore: Sendable {
     ) throws(LogError) -> RecoveredPartition {
         let directory = opened.directory
         let path = LogLayout.path(directory.path, LogLayout.directoryName(partition))
+        let isNew: Bool
         do {
-            // What an earlier partition of that name left in the checkpoints must not be believed.
-            if try directory.fileSystem.attributes(of: path) == nil { opened.checkpoints.remove(partition) }
+            isNew = try directory.fileSystem.attributes(of: path) == nil
         } catch {
             throw directory.writeFailed(error)
         }
+        // What an earlier partition of that name left in the checkpoints must not be believed.
+        if isNew { try opened.checkpoints.removeDurably(partition) }
         return try recoverLog(
             FoundLog(partition: partition, path: path, opened: opened), settings,
             ScanContext(timeSource: timeSource))
@@ -293,7 +295,7 @@ public final class LogStore: Sendable {
         let opening = LogOpening(
             partition: found.partition, path: found.path, configuration: settings,
             recoveryPoint: known.recoveryPoint, logStartOffset: known.logStartOffset,
-            wasShutDownCleanly: found.opened.wasShutDownCleanly)
+            cleanerOffset: known.firstDirtyOffset, wasShutDownCleanly: found.opened.wasShutDownCleanly)
         return try PartitionLog.recover(opening, in: found.opened.directory, context)
     }
 

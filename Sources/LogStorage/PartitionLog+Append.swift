@@ -275,8 +275,19 @@ extension PartitionLog {
         do {
             try producers.takeMarker(marker, header, transactionIndex: segment.transactionIndex)
         } catch {
-            throw directory.writeFailed(error)
+            throw takeBack(because: error)
         }
+    }
+
+    /// A full disk has met an append half way: what is accounted for of its batches is taken back, now or,
+    /// where that finds no room either, before anything else changes the log.
+    private func takeBack(because error: IOError) -> LogError {
+        let reason = directory.writeFailed(error)
+        if directory.failure == nil {
+            cutTarget = logEndOffset
+            try? checkChangeable()
+        }
+        return reason
     }
 
     /// Ends the active segment and begins the next at the log's end.
@@ -293,15 +304,31 @@ extension PartitionLog {
             let oldFile = try old.file()
             try old.seal()
             try writeProducerSnapshot(at: logEndOffset, sync: false)
-            let new = try LogSegment.create(
-                baseOffset: logEndOffset, place: place, configuration: configuration, now: now,
-                jitter: lane.nextJitter(below: configuration.segmentJitterMilliseconds))
-            // A synced append is only as durable as the name of its file.
-            try place.fileSystem.syncDirectory(place.path)
+            let new = try createSegment(now: now)
             segments.append(new)
             commit.switchFile(to: try new.file(), position: 0, rolledFile: oldFile)
         } catch {
             throw directory.writeFailed(error)
+        }
+    }
+
+    /// A new, empty segment at the log's end, durably.
+    private func createSegment(now: Timestamp) throws(IOError) -> LogSegment {
+        do throws(IOError) {
+            let segment = try LogSegment.create(
+                baseOffset: logEndOffset, place: place, configuration: configuration, now: now,
+                jitter: lane.nextJitter(below: configuration.segmentJitterMilliseconds))
+            // A synced append is only as durable as the name of its file.
+            try place.fileSystem.syncDirectory(place.path)
+            return segment
+        } catch {
+            guard error.errno.meansNoSpace else { throw error }
+            // The log may be cut back before there is room, and have other batches at this offset then.
+            for kind in LogFileKind.allCases where kind != .producerSnapshot {
+                try SegmentSwap.removeIfPresent(place.filePath(kind, logEndOffset), place.fileSystem)
+            }
+            try place.fileSystem.syncDirectory(place.path)
+            throw error
         }
     }
 

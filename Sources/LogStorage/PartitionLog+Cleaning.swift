@@ -105,7 +105,9 @@ extension PartitionLog {
         cleaning.cancellation = cancellation
         return CleanerPlan(
             partition: partition, cleanability: cleanability, directory: directory, path: place.path,
-            configuration: configuration, sources: sources, abortedTransactions: aborted, producers: active,
+            configuration: configuration, sources: sources,
+            deletedEndOffset: min(checkpointedLogStartOffset, logStartOffset), abortedTransactions: aborted,
+            producers: active,
             now: lane.now, highWatermark: highWatermark, cancellation: cancellation)
     }
 
@@ -124,8 +126,17 @@ extension PartitionLog {
         }
         // The markers that the round relied on must not get lost while what they decided about is gone.
         if syncedEndOffset < min(plan.highWatermark, logEndOffset) { try syncNow() }
+        try removeSnapshots(before: group.nextBaseOffset)
         do {
             try SegmentSwap.decide(group.baseOffset, in: place)
+        } catch  where error.errno.meansNoSpace && error.operation == .rename {
+            // Nothing is decided before the log has its new name.
+            SegmentSwap.withdraw(group.baseOffset, in: place)
+            throw directory.writeFailed(error)
+        } catch {
+            throw directory.fail(error)
+        }
+        do {
             try SegmentSwap.complete(
                 group.baseOffset, covered: group.sources.dropFirst().map(\.baseOffset), in: place)
         } catch {
@@ -138,7 +149,6 @@ extension PartitionLog {
         segment.knownLargestTimestamp = group.largestTimestamp
         for source in segments.replace(range, with: segment) { source.releaseFiles() }
         readPositions.removeAll()
-        try removeSnapshots(of: group)
         return true
     }
 
@@ -171,13 +181,12 @@ extension PartitionLog {
         }
     }
 
-    /// Segments that are no more do not begin with a snapshot either.
-    private func removeSnapshots(of group: CleanedGroup) throws(LogError) {
+    /// No state of producers may be derived from a snapshot and what is left of the batches after it: the end
+    /// of a transaction that was open then may be gone. It becomes durable with the swap's first step.
+    private func removeSnapshots(before offset: Offset) throws(LogError) {
         do {
-            for source in group.sources.dropFirst() where source.baseOffset != snapshotOffset {
-                try SegmentSwap.removeIfPresent(
-                    place.filePath(.producerSnapshot, source.baseOffset), place.fileSystem)
-            }
+            try SegmentSwap.removeSnapshots(below: offset, keeping: nil, in: place)
+            if let snapshotOffset, snapshotOffset < offset { self.snapshotOffset = nil }
         } catch {
             throw directory.writeFailed(error)
         }

@@ -43,8 +43,11 @@ extension PartitionLog {
     func rebuildProducers(upTo endOffset: Offset) throws(LogError) {
         let builder = ProducerStateBuilder(
             place: place, context: lane.scanContext, configuration: configuration, logger: logger)
+        // A crash may take the log start back to where it was checkpointed, and relies on a snapshot of this
+        // state then.
         let built = try builder.build(
-            segments: segments, logStartOffset: logStartOffset, endOffset: endOffset)
+            segments: segments, logStartOffset: min(logStartOffset, checkpointedLogStartOffset),
+            endOffset: endOffset)
         producers = built.producers
         snapshotOffset = built.snapshotOffset
         producers.onHighWatermarkUpdated(highWatermark)

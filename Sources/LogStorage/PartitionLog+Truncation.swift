@@ -6,7 +6,9 @@ extension PartitionLog {
     /// Removes everything from `offset` on, durably: what a follower does when its leader's log parted from
     /// its own.
     ///
-    /// A batch that holds `offset` is removed whole, so the log may end earlier.
+    /// The log ends with its last batch then, so it may end earlier: a batch that holds `offset` is removed
+    /// whole, and of a gap that compaction left before `offset` nothing stays, because no restart would find
+    /// it.
     /// - Returns: the new log end offset.
     @discardableResult
     public func truncate(to offset: Offset) throws(LogError) -> Offset {
@@ -20,13 +22,13 @@ extension PartitionLog {
             throw directory.writeFailed(error)
         }
         guard offset < logEndOffset else { return logEndOffset }
-        try recoveryPointKeeper?.lowerRecoveryPoint(of: self, to: offset)
+        let endOffset = try cut(at: offset).endOffset
+        // A log may start inside a batch, or a gap; when that goes, nothing is left.
+        let leavesNothing = endOffset < logStartOffset
+        try recoveryPointKeeper?.lowerRecoveryPoint(
+            of: self, to: leavesNothing ? .zero : endOffset)
         do {
-            // A log may start inside a batch; when that goes, nothing is left.
-            let segment = segments[segments.floorIndex(offset) ?? 0]
-            if let located = try locate(offset, in: segment, endPosition: segment.byteCount),
-                located.baseOffset < logStartOffset
-            {
+            if leavesNothing {
                 try startAnew(at: logStartOffset)
             } else {
                 try cutBack(to: offset)
@@ -40,37 +42,55 @@ extension PartitionLog {
         return logEndOffset
     }
 
+    /// Where a truncation cuts.
+    private struct Cut {
+        let segmentIndex: Int
+        let position: Int64
+        /// The offset after the last batch that stays; a segment without one begins where the one before
+        /// ends.
+        let endOffset: Offset
+    }
+
+    private func cut(at offset: Offset) throws(LogError) -> Cut {
+        let index = segments.floorIndex(offset) ?? 0
+        let segment = segments[index]
+        // What was lost on its way to the disk begins where the written bytes end; it cannot be scanned.
+        if offset == writtenEndOffset, segment === segments.active {
+            return Cut(segmentIndex: index, position: commit.pendingPosition, endOffset: offset)
+        }
+        let located = try locate(offset, in: segment, endPosition: segment.byteCount)
+        let position = located?.position ?? segment.byteCount
+        return Cut(
+            segmentIndex: index, position: position, endOffset: try endOffset(before: position, in: segment))
+    }
+
+    private func endOffset(before position: Int64, in segment: LogSegment) throws(LogError) -> Offset {
+        do {
+            let from = position > 0 ? try segment.offsetIndex().floor(position: position - 1)?.position : nil
+            var scanner = BatchScanner(
+                file: try segment.file(), from: from ?? 0, to: position, buffer: lane.scanBuffer)
+            var endOffset = segment.baseOffset
+            while let header = try scanner.next() { endOffset = header.nextOffset }
+            return endOffset
+        } catch {
+            throw LogError(reading: error)
+        }
+    }
+
     /// The truncation itself. Nothing is in flight.
     func cutBack(to offset: Offset) throws(LogError) {
         cutTarget = offset
         do {
             readPositions.removeAll()
             cancelCleaning()
-            guard let index = segments.floorIndex(offset) else { return }
-            let segment = segments[index]
-            // What was lost on its way to the disk begins where the written bytes end; it cannot be scanned.
-            let isLostTail = offset == writtenEndOffset && segment === segments.active
-            let located =
-                isLostTail
-                ? LocatedBatch(position: commit.pendingPosition, baseOffset: offset, header: nil)
-                : try locate(offset, in: segment, endPosition: segment.byteCount)
-            // Later segments go first, last one first: a crash in between leaves a log without a hole.
-            let removed = segments.removeFrom(index + 1)
-            for segment in removed.reversed() { try removeFiles(of: segment) }
-            if !removed.isEmpty { try place.fileSystem.syncDirectory(place.path) }
-            var endOffset = offset
-            if let located {
-                try segment.truncate(
-                    to: located.baseOffset, position: located.position, configuration: configuration)
-                // Where compaction left a gap the batch begins behind the offset.
-                endOffset = min(offset, located.baseOffset)
-            } else if segment.isSealed {
-                try segment.openForAppend(configuration: configuration)
-            }
+            let cut = try cut(at: offset)
+            let segment = segments[cut.segmentIndex]
+            try removeFiles(of: segments.removeFrom(cut.segmentIndex + 1))
+            try segment.truncate(to: cut.endOffset, position: cut.position, configuration: configuration)
             let file = try segment.file()
             try file.sync(.data)
             try rescanTail(of: segment)
-            try finishCut(at: endOffset, file: file, position: segment.byteCount)
+            try finishCut(at: cut.endOffset, file: file, position: segment.byteCount)
             cutTarget = nil
         } catch {
             throw directory.writeFailed(error)
@@ -105,40 +125,62 @@ extension PartitionLog {
         try checkChangeable()
         do {
             try commit.drain()
-            try recoveryPointKeeper?.lowerRecoveryPoint(of: self, to: min(offset, logStartOffset))
+            // A crash may leave no segment, and the log then begins where its start was checkpointed.
+            try recoveryPointKeeper?.lowerRecoveryPoint(of: self, to: .zero)
             try startAnew(at: offset)
         } catch {
             throw directory.writeFailed(error)
         }
     }
 
-    private func startAnew(at offset: Offset) throws {
+    /// The new beginning itself, or what is left to do of one that a full disk interrupted. Nothing is in
+    /// flight.
+    func startAnew(at offset: Offset) throws {
+        startTarget = offset
+        cutTarget = nil
         readPositions.removeAll()
         cancelCleaning()
-        for segment in segments.removeFrom(0).reversed() { try removeFiles(of: segment) }
+        // A start that finds no segment has the log begin where the checkpoint says: not below what was given
+        // out.
+        if offset > checkpointedLogStartOffset { try writeLogStart(offset) }
+        // What is known of producers goes before the batches, without which it must not be believed.
+        try removeSnapshots(above: Offset(-1))
+        // The list keeps the segments until there is another: a log is never without one.
+        try removeFiles(of: segments.all)
+        leaderEpochs.removeAll()
+        try writeLeaderEpochs()
         let segment = try LogSegment.create(
             baseOffset: offset, place: place, configuration: configuration, now: lane.now, jitter: 0)
-        segments.append(segment)
         let file = try segment.file()
         try file.sync(.data)
         try place.fileSystem.syncDirectory(place.path)
+        _ = segments.replace(0..<segments.count, with: segment)
         logStartOffset = offset
         highWatermark = offset
         checkpointedRecoveryPoint = min(checkpointedRecoveryPoint, offset)
         cleaning.noteTruncation(to: .zero)
         commit.reset(file: file, position: 0, endOffset: offset, syncedEndOffset: offset)
-        leaderEpochs.removeAll()
-        try writeLeaderEpochs()
-        try removeSnapshots(above: Offset(-1))
         producers.removeAll(endOffset: offset)
+        // With a start above the log's end the next opening would drop what is appended from here on.
+        if offset < checkpointedLogStartOffset { try writeLogStart(offset) }
+        startTarget = nil
     }
 
-    /// Removes a segment's files at once: suffix truncation, whose offsets will be given again, must not
-    /// leave them.
-    private func removeFiles(of segment: LogSegment) throws(IOError) {
-        segment.releaseFiles()
-        for kind in [LogFileKind.log, .offsetIndex, .timeIndex, .transactionIndex, .producerSnapshot] {
-            try SegmentSwap.removeIfPresent(place.filePath(kind, segment.baseOffset), place.fileSystem)
+    private func writeLogStart(_ offset: Offset) throws(LogError) {
+        guard let recoveryPointKeeper else { return }
+        try recoveryPointKeeper.writeLogStart(of: self, at: offset)
+        checkpointedLogStartOffset = offset
+    }
+
+    /// Removes segments' files at once: suffix truncation, whose offsets will be given again, must not leave
+    /// them. The last segment goes first, and each durably before the next, so that a crash leaves no hole.
+    private func removeFiles(of removed: [LogSegment]) throws(IOError) {
+        for segment in removed.reversed() {
+            segment.releaseFiles()
+            for kind in [LogFileKind.log, .offsetIndex, .timeIndex, .transactionIndex, .producerSnapshot] {
+                try SegmentSwap.removeIfPresent(place.filePath(kind, segment.baseOffset), place.fileSystem)
+            }
+            try place.fileSystem.syncDirectory(place.path)
         }
     }
 

@@ -10,10 +10,12 @@ public protocol PartitionLogObserver: AnyObject {
     func logLostAppends(_ log: PartitionLog, from offset: Offset, because error: LogError)
 }
 
-/// Keeps the recovery points of a log directory's checkpoint from promising what a log is about to drop.
+/// Keeps the checkpoints of a log directory from saying of a log what does not hold any more.
 public protocol RecoveryPointKeeper: AnyObject {
     /// On return no checkpoint on disk names a recovery point of `log` above `offset`.
     func lowerRecoveryPoint(of log: PartitionLog, to offset: Offset) throws(LogError)
+    /// On return the checkpoint on disk says that `log` starts at `offset`.
+    func writeLogStart(of log: PartitionLog, at offset: Offset) throws(LogError)
 }
 
 /// The durable, ordered log of one partition: the front door of the storage engine.
@@ -54,12 +56,16 @@ public final class PartitionLog {
     var isClosed = false
     /// Where a truncation that has begun and not ended is to end.
     var cutTarget: Offset?
+    /// Where the log is to begin anew, empty, once there is room for that; until then nothing can be read.
+    var startTarget: Offset?
     /// Where the last reads ended: sequential readers go on there without a search.
     var readPositions = ReadPositions()
 
     /// What the recovery point checkpoint on disk says at least. Compaction stays below it: recovery takes a
     /// gap above it for a tail that was lost.
     public internal(set) var checkpointedRecoveryPoint: Offset
+    /// What the log start checkpoint on disk says at least: no start brings records below it back.
+    var checkpointedLogStartOffset: Offset
     /// How far the log is compacted, and the round that is at it.
     var cleaning = CleaningState()
 
@@ -87,6 +93,7 @@ public final class PartitionLog {
         logStartOffset = contents.logStartOffset
         highWatermark = contents.logStartOffset
         checkpointedRecoveryPoint = contents.checkpointedRecoveryPoint
+        checkpointedLogStartOffset = contents.checkpointedLogStartOffset
         let owner = CommitOwner()
         do {
             commit = GroupCommit(
@@ -131,23 +138,39 @@ public final class PartitionLog {
     /// The checkpoints with `point` for this log are durable.
     public func noteCheckpointed(_ point: RecoveryPoint) throws(LogError) {
         checkpointedRecoveryPoint = point.recoveryPoint
+        checkpointedLogStartOffset = point.logStartOffset
         // Not before: after a crash the log starts where the checkpoint says, and has to know its epochs from
         // there.
         if leaderEpochs.truncateFromStart(point.logStartOffset) { try writeLeaderEpochs() }
     }
 
-    /// For what changes the log: as `checkUsable`, and a truncation that a full disk interrupted is finished
-    /// first.
+    /// For what changes the log: as `checkUsable`, and what a full disk interrupted is finished first.
     func checkChangeable() throws(LogError) {
-        try checkUsable()
-        guard let cutTarget else { return }
-        if !commit.hasFailed {
-            do { try commit.drain() } catch { throw directory.writeFailed(error) }
+        try checkOpen()
+        // A full disk did not take them: what is appended or checkpointed from here on relies on them.
+        if leaderEpochs.isDirty { try writeLeaderEpochs() }
+        if cutTarget != nil || startTarget != nil { try finishInterrupted() }
+    }
+
+    private func finishInterrupted() throws(LogError) {
+        do {
+            if !commit.hasFailed { try commit.drain() }
+            if let startTarget {
+                try startAnew(at: startTarget)
+            } else if let cutTarget {
+                try cutBack(to: cutTarget)
+            }
+        } catch {
+            throw directory.writeFailed(error)
         }
-        try cutBack(to: cutTarget)
     }
 
     func checkUsable() throws(LogError) {
+        try checkOpen()
+        if startTarget != nil { throw .noSpace(path: directory.path) }
+    }
+
+    private func checkOpen() throws(LogError) {
         if isClosed { throw .closed(path: place.path) }
         try directory.checkOnline()
     }
@@ -186,7 +209,7 @@ public final class PartitionLog {
             [
                 LogField("partition", partition), LogField("fromOffset", lostFrom), LogField("reason", error),
             ])
-        if directory.failure == nil {
+        if directory.failure == nil, startTarget == nil {
             // A full disk: what did not reach the file is taken back, the log goes on when there is room.
             try? cutBack(to: lostFrom)
         }

@@ -21,7 +21,9 @@ struct ProducerStateBuilder {
         segments: SegmentList, logStartOffset: Offset, endOffset: Offset, rebuildFrom: Offset? = nil
     ) throws(LogError) -> Result {
         let newest = min(endOffset, rebuildFrom ?? endOffset)
-        var result = try newestSnapshot(atMost: newest, logStartOffset: logStartOffset)
+        // What came between an older snapshot and the first batch nobody knows any more.
+        let oldest = segments.first?.baseOffset ?? .zero
+        var result = try newestSnapshot(oldest, atMost: newest, logStartOffset: logStartOffset)
         let from = max(result.snapshotOffset ?? logStartOffset, segments.first?.baseOffset ?? .zero)
         guard from < endOffset, let first = segments.floorIndex(from) else { return result }
         do {
@@ -36,14 +38,16 @@ struct ProducerStateBuilder {
         return result
     }
 
-    private func newestSnapshot(atMost limit: Offset, logStartOffset: Offset) throws(LogError) -> Result {
+    private func newestSnapshot(
+        _ oldest: Offset, atMost limit: Offset, logStartOffset: Offset
+    ) throws(LogError) -> Result {
         let empty = ProducerStates(
             expirationMilliseconds: configuration.producerIDExpirationMilliseconds, logger: logger)
         do {
             let offsets = try place.fileSystem.contents(ofDirectory: place.path).compactMap {
                 entry -> Offset? in
                 guard let name = LogLayout.parse(fileName: entry.name), name.kind == .producerSnapshot,
-                    name.suffix == nil, name.baseOffset <= limit
+                    name.suffix == nil, name.baseOffset >= oldest, name.baseOffset <= limit
                 else { return nil }
                 return name.baseOffset
             }

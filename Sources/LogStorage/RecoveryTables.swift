@@ -76,6 +76,9 @@ extension LogFileKind {
 enum SegmentAction: Equatable, Sendable {
     /// Nothing is read.
     case trust
+    /// Only the end of its last batch is looked for, what the file has beyond is cut off, and its size made
+    /// durable.
+    case trim
     /// Index entries below the recovery point are kept, batches from there on are read.
     case scanFromRecoveryPoint
     /// The whole segment is read and its indexes are made anew.
@@ -85,8 +88,10 @@ enum SegmentAction: Equatable, Sendable {
 /// Table 2: segments by what is known of them.
 enum SegmentRecovery {
     enum Extent: CaseIterable, Hashable, Sendable {
-        /// Ends at or below the recovery point.
+        /// Ends below the recovery point.
         case below
+        /// Ends at the recovery point, which may have been written down before the segment was rolled.
+        case ending
         /// Begins below the recovery point and may end above it.
         case across
         /// Begins at or above the recovery point.
@@ -123,6 +128,10 @@ enum SegmentRecovery {
             name: "crash, but below the recovery point: synced with its indexes",
             applies: { $0.indexes == .sane && !$0.wasShutDownCleanly && $0.extent == .below },
             action: .trust),
+        Row(
+            name: "crash, ends at the recovery point: synced, but what was allocated ahead may be back",
+            applies: { $0.indexes == .sane && !$0.wasShutDownCleanly && $0.extent == .ending },
+            action: .trim),
         Row(
             name: "crash, recovery point inside: the part behind it is suspect",
             applies: { $0.indexes == .sane && !$0.wasShutDownCleanly && $0.extent == .across },
@@ -164,10 +173,13 @@ enum TailRecovery {
         case last
         /// The next segment goes on with exactly the offset that is due.
         case complete
-        /// The next segment begins later, and this one was compacted, which leaves gaps. Compaction only
-        /// touches what lies below the recovery point on disk, so this is a log that Kafka wrote.
+        /// The next segment begins later, this one has gaps, and they may come from compaction: the scan
+        /// stopped below the recovery point, or the next segment begins at or below the cleaner offset, or
+        /// neither of the two is known. Compaction here never leaves a gap before the next segment: this is
+        /// a log that Kafka wrote.
         case compacted
-        /// The next segment begins later, though nothing here was ever removed: the tail is missing.
+        /// The next segment begins later, and compaction has nothing to do with it: the tail is missing. Gaps
+        /// do not count here, because a follower copies those of its leader.
         case short
     }
 

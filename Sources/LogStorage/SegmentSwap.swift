@@ -28,6 +28,15 @@ enum SegmentSwap {
         try place.fileSystem.syncDirectory(place.path)
     }
 
+    /// Removes what is there of a swap that was not decided; recovery does it where this fails.
+    static func withdraw(_ baseOffset: Offset, in place: LogPlace) {
+        for kind in indexKinds + [.log] {
+            try? removeIfPresent(place.filePath(kind, baseOffset, suffix: .cleaned), place.fileSystem)
+            if kind == .log { continue }
+            try? removeIfPresent(place.filePath(kind, baseOffset, suffix: .swap), place.fileSystem)
+        }
+    }
+
     /// Steps 4 and 5.
     ///
     /// - Parameter covered: base offsets of the other sources.

@@ -154,6 +154,15 @@ public final class TimeIndex {
         return true
     }
 
+    /// Notes the segment's largest timestamp before sealing. Room for it is kept from the first entry on;
+    /// where that one is it, there may be none.
+    ///
+    /// Throws `noSpace` then: sealed without it, the segment would seem to have no records of any time.
+    func appendLast(_ largest: TimestampOffset) throws(IOError) {
+        guard !append(largest.timestamp, largest.offset, force: true) else { return }
+        throw failure ?? IOError(.allocate, path, .noSpace)
+    }
+
     /// Removes the entries with an offset at or above `offset`. Traps on a sealed index: open it for
     /// appending.
     public func truncate(removingFrom offset: Offset) {

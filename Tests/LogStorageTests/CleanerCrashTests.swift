@@ -182,4 +182,31 @@ struct CleanerCrashTests {
             #expect(try records(in: batches(of: log)) == records(in: try #require(states.last)))
         }
     }
+
+    @Test("a disk without room for new names of a segment's files puts a round off", arguments: 1...4)
+    func noSpaceForNames(rename: Int) throws {
+        let workload = try workload(seed: 1)
+        let log = workload.log
+        let before = try batches(of: log)
+        let round = CleaningRound(
+            try log.planCleaning(try #require(try log.cleanability())),
+            configuration: CleanerWorkload.small(),
+            throttle: CleaningThrottle(
+                bytesPerSecond: nil, timeSource: workload.fixture.clock, wait: { _ in }),
+            secret: (3, 4))
+        guard case .group(let group) = try round.next() else { return #expect(Bool(false), "no group") }
+        workload.fixture.disk.install(
+            DiskFaultPlan([
+                DiskFault(
+                    [.rename], paths: .hasSuffix(".cleaned"), trigger: .nth(rename),
+                    effect: .fail(.noSpace))
+            ]))
+        let error = #expect(throws: LogError.self) { try log.commit(group, of: round.plan) }
+        workload.fixture.disk.liftFaults()
+        #expect(workload.fixture.directory.failure == nil)
+        log.endCleaning(round.plan, because: .log(try #require(error)))
+        #expect(try batches(of: log) == before)
+        #expect(try leftovers(workload) == [])
+        _ = try #require(try workload.clean())
+    }
 }

@@ -43,10 +43,15 @@ struct LogManagerTests {
             return (store, LogManager(store: store, lane: lane))
         }
 
-        func restart() throws {
+        /// - Parameter power: it was lost, so that only what was synced is there.
+        func restart(power: Bool = false) throws {
             nextID += 1
             var generator = SeededGenerator(seed: nextID)
-            disk.killProcesses(&generator)
+            if power {
+                disk.crash(&generator, mode: .loseAll)
+            } else {
+                disk.killProcesses(&generator)
+            }
             fileSystem = disk.mount()
             (store, manager) = try Self.start(configuration, fileSystem, clock, sink, seed: nextID)
             let settings = LogFixture.smallSegments()

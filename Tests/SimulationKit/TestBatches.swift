@@ -9,29 +9,47 @@ public enum TestBatches {
         leaderEpoch: Int32 = -1, producerID: Int64 = -1, producerEpoch: Int16 = -1, sequence: Int32 = -1,
         isTransactional: Bool = false
     ) -> BufferSlice {
+        batch(
+            Array(repeating: (key: nil, value: value), count: count), timestamp: timestamp,
+            baseOffset: baseOffset, leaderEpoch: leaderEpoch, producerID: producerID,
+            producerEpoch: producerEpoch, sequence: sequence, isTransactional: isTransactional)
+    }
+
+    /// A batch of these keys and values; nil for none.
+    public static func batch(
+        _ contents: [(key: [UInt8]?, value: [UInt8]?)], timestamp: Int64, baseOffset: Int64 = 0,
+        leaderEpoch: Int32 = -1, producerID: Int64 = -1, producerEpoch: Int16 = -1, sequence: Int32 = -1,
+        isTransactional: Bool = false
+    ) -> BufferSlice {
         var records = ByteWriter()
-        for index in 0..<count {
+        for (index, content) in contents.enumerated() {
             var record = ByteWriter()
             record.write(Int8(0))
             record.writeVarlong(0)
             record.writeVarint(Int32(index))
-            record.writeVarint(-1)
-            record.writeVarint(Int32(value.count))
-            record.write(value)
+            write(content.key, to: &record)
+            write(content.value, to: &record)
             record.writeVarint(0)
             records.writeVarint(Int32(record.byteCount))
             records.write(record.bytes)
         }
         return slice(
-            records.bytes, count: Int32(count), attributes: BatchAttributes(isTransactional: isTransactional),
+            records.bytes, count: Int32(contents.count),
+            attributes: BatchAttributes(isTransactional: isTransactional),
             timestamp: timestamp, baseOffset: baseOffset, leaderEpoch: leaderEpoch, producerID: producerID,
             producerEpoch: producerEpoch, sequence: sequence)
+    }
+
+    private static func write(_ bytes: [UInt8]?, to record: inout ByteWriter) {
+        guard let bytes else { return record.writeVarint(-1) }
+        record.writeVarint(Int32(bytes.count))
+        record.write(bytes)
     }
 
     /// A commit or abort marker, as a coordinator writes it.
     public static func marker(
         isAbort: Bool, producerID: Int64, producerEpoch: Int16, coordinatorEpoch: Int32 = 0,
-        timestamp: Int64 = 1000
+        timestamp: Int64 = 1000, baseOffset: Int64 = 0, leaderEpoch: Int32 = -1
     ) -> BufferSlice {
         var record = ByteWriter()
         record.write(Int8(0))
@@ -49,9 +67,8 @@ public enum TestBatches {
         records.write(record.bytes)
         return slice(
             records.bytes, count: 1, attributes: BatchAttributes(isTransactional: true, isControl: true),
-            timestamp: timestamp, baseOffset: 0, leaderEpoch: -1, producerID: producerID,
-            producerEpoch: producerEpoch,
-            sequence: -1)
+            timestamp: timestamp, baseOffset: baseOffset, leaderEpoch: leaderEpoch, producerID: producerID,
+            producerEpoch: producerEpoch, sequence: -1)
     }
 
     private static func slice(

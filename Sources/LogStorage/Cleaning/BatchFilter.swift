@@ -4,6 +4,7 @@ internal import RecordFormat
 /// Decides what of a batch stays, and writes anew what changes.
 ///
 ///     record                                                      stays
+///     in a batch that ends below the log's start                  no: it was deleted
 ///     from the map's end on                                       yes: a later round looks at it
 ///     without a key                                               no: nothing could ever replace it
 ///     with a later record of its key in the map                   no
@@ -19,6 +20,8 @@ struct BatchFilter: ~Copyable {
     private let hasher: KeyHasher
     /// The map knows the keys of all records from the first dirty offset up to here.
     private let endOffset: Offset
+    /// Batches that end below it were deleted.
+    private let deletedEndOffset: Offset
     private let now: Timestamp
     private let deleteHorizon: Timestamp
     private let decompressor: Decompressor
@@ -38,6 +41,7 @@ struct BatchFilter: ~Copyable {
         self.hasher = hasher
         self.endOffset = endOffset
         self.decompressor = decompressor
+        deletedEndOffset = plan.deletedEndOffset
         now = plan.now
         let retention = max(0, plan.configuration.deleteRetentionMilliseconds)
         let (horizon, overflows) = plan.now.rawValue.addingReportingOverflow(retention)
@@ -65,6 +69,11 @@ struct BatchFilter: ~Copyable {
     mutating func filter(
         _ header: RecordBatchHeader, _ batch: RawSpan, mustStay: Bool
     ) throws(BatchFilterError) -> Result {
+        if header.lastOffset < deletedEndOffset {
+            guard mustStay else { return Result(outcome: .dropped) }
+            return header.attributes.isControl || header.recordCount == 0
+                ? Result(outcome: .kept) : try emptied(header, batch, mustStay: true)
+        }
         let mustStay = mustStay || isLastOfProducer(header)
         return header.attributes.isControl
             ? try filterControl(header, batch, mustStay: mustStay)

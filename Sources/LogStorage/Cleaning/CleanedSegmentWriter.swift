@@ -130,9 +130,7 @@ struct CleanedSegmentWriter: ~Copyable {
     mutating func finish() throws(CleaningError) {
         try flush()
         do {
-            if let largestTimestamp {
-                timeIndex.append(largestTimestamp.timestamp, largestTimestamp.offset, force: true)
-            }
+            if let largestTimestamp { try timeIndex.appendLast(largestTimestamp) }
             try file.sync(.full)
             try offsetIndex.seal()
             try timeIndex.seal()

@@ -30,6 +30,8 @@ public struct CleanerPlan: Sendable {
     let configuration: LogConfiguration
     /// From the log's first segment to the last that may be compacted.
     let sources: [CleanerSource]
+    /// Records below it were deleted, durably. What is known of their transactions may be gone.
+    let deletedEndOffset: Offset
     /// The aborted transactions with records or a marker in the sources.
     let abortedTransactions: [AbortedTransaction]
     let producers: [ProducerID: ActiveProducer]
