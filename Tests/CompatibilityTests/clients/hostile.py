@@ -149,8 +149,15 @@ class Attacker(threading.Thread):
         self.port, self.requests, self.until = port, requests, until
         self.draw = random.Random(seed)
         self.counts = {}
+        self.error = None
 
     def run(self):
+        try:
+            self.attack()
+        except Exception as error:  # noqa: BLE001
+            self.error = error
+
+    def attack(self):
         attacks = [
             self.noise, self.mutation, self.mutation, self.mutation, self.lie, self.early_end, self.flood,
             self.unknown, self.other_protocol, self.slow,
@@ -170,7 +177,10 @@ class Attacker(threading.Thread):
                 pass
 
     def listen_a_little(self, peer, seconds=0.02):
-        if select.select([peer], [], [], seconds)[0]:
+        # Not select, which knows only a thousand descriptors.
+        readable = select.poll()
+        readable.register(peer, select.POLLIN)
+        if readable.poll(seconds * 1000):
             peer.recv(1 << 16)
 
     def noise(self, peer):
@@ -310,6 +320,7 @@ def main():
     assert honest.laps > 0
     counts = {}
     for attacker in attackers:
+        assert attacker.error is None, f"an attacker failed: {attacker.error!r}"
         for name, count in attacker.counts.items():
             counts[name] = counts.get(name, 0) + count
     peak = memory_kilobytes(broker.pid, "VmHWM")
