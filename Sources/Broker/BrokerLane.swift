@@ -24,6 +24,8 @@ final class BrokerLane: @unchecked Sendable {
     let sessions: FetchSessions
     let refusals: BoundedLog
     let quotas: LaneQuotas
+    /// Set with `attach`, as the two know each other.
+    private(set) var mover: ReplicaMover?
     let logger: Logger
     /// What this lane has been told of the cluster's metadata.
     private(set) var metadata = MetadataImage()
@@ -57,6 +59,7 @@ final class BrokerLane: @unchecked Sendable {
 
     /// Ties the log storage to the turns of the lane. Before the lane runs.
     func attach() throws(IOError) {
+        mover = ReplicaMover(self)
         lane.turnEnded = { [unowned self] in
             logLane.flush()
             runWokenFetches()

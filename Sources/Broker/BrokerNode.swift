@@ -52,6 +52,7 @@ public final class BrokerNode: @unchecked Sendable {
     let timeSource: any TimeSource
     let placement: PartitionPlacement
     let quotaMeters: QuotaMeters
+    let copier: ReplicaCopier
     private let limits: ConnectionLimits
     private let group: LaneGroup
     private let store: LogStore
@@ -84,6 +85,7 @@ public final class BrokerNode: @unchecked Sendable {
         quotaMeters = QuotaMeters(
             windowCount: configuration.settings[BrokerSettings.quotaWindows],
             windowSeconds: configuration.settings[BrokerSettings.quotaWindowSeconds])
+        copier = ReplicaCopier(timeSource: timeSource)
         limits = ConnectionLimits(
             BrokerConfiguration.connectionLimits(configuration.settings, ClientQuotasImage()))
         do {
@@ -171,6 +173,7 @@ public final class BrokerNode: @unchecked Sendable {
             for one in recovered[lane.index] ?? [] { lane.adopt(one) }
             lane.begin(image)
         }
+        resumeMoves()
         startMaintenance()
         for listener in listeners { listener.start() }
     }
@@ -284,10 +287,20 @@ public final class BrokerNode: @unchecked Sendable {
             || configuration.listeners.contains { $0.name == listener && !$0.bind.isWildcard }
     }
 
+    /// Begins the moves of logs anew that the last stop interrupted.
+    private func resumeMoves() {
+        for move in store.interruptedMoves {
+            lanes[placement.lane(of: move.partition)].perform { lane in
+                _ = lane.mover?.move(move.partition, to: move.targetPath)
+            }
+        }
+    }
+
     /// Takes over what settings and quotas say about connections now; holds for those to come.
     func takeConnectionLimits(_ settings: SettingValues, _ quotas: ClientQuotasImage) {
         let new = BrokerConfiguration.connectionLimits(settings, quotas)
         if limits.settings != new { limits.settings = new }
+        copier.setRate(settings[BrokerSettings.directoryMoveRate])
     }
 
     // MARK: End
@@ -298,6 +311,7 @@ public final class BrokerNode: @unchecked Sendable {
     public func stop() {
         for listener in listeners { listener.stopAccepting() }
         cleaner?.stop()
+        copier.stop()
         group.stop(drainMilliseconds: configuration.drainMilliseconds)
         store.markCleanShutdown()
     }

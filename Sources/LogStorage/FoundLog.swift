@@ -61,7 +61,7 @@ extension LogStore {
     }
 
     /// Renames a directory so that nobody takes it for a partition's. Durable on return.
-    private func setAside(_ found: FoundLog, _ reason: String, _ id: UniqueID) throws(IOError) {
+    func setAside(_ found: FoundLog, _ reason: String, _ id: UniqueID) throws(IOError) {
         let directory = found.opened.directory
         let name = LogLayout.directoryName(found.partition, .stray, id: (id.high, id.low))
         logger.log(

@@ -9,8 +9,12 @@ internal import SystemIO
 public final class LogManager: RecoveryPointKeeper {
     public let store: LogStore
     public let lane: LogLane
-    private var logs: [TopicPartition: PartitionLog] = [:]
-    private let logger: Logger
+    private(set) var logs: [TopicPartition: PartitionLog] = [:]
+    /// Logs on their way into another directory; see LogManager+Moving.swift.
+    var moves: [TopicPartition: LogMove] = [:]
+    /// Logs that have moved away and whose directories found no room for another name yet.
+    var unnamedLeftovers: [(log: PartitionLog, id: (UInt64, UInt64))] = []
+    let logger: Logger
     private var deletions: [Deletion] = []
 
     private struct Deletion {
@@ -72,7 +76,7 @@ public final class LogManager: RecoveryPointKeeper {
         return log
     }
 
-    private func register(_ log: PartitionLog) {
+    func register(_ log: PartitionLog) {
         log.recoveryPointKeeper = self
         logs[log.partition] = log
     }
@@ -81,7 +85,7 @@ public final class LogManager: RecoveryPointKeeper {
         logs.values.reduce(0) { $1.directory === directory ? $0 + 1 : $0 }
     }
 
-    private func checkpoints(of log: PartitionLog) -> DirectoryCheckpoints? {
+    func checkpoints(of log: PartitionLog) -> DirectoryCheckpoints? {
         store.opened(log.directory)?.checkpoints
     }
 
@@ -92,21 +96,25 @@ public final class LogManager: RecoveryPointKeeper {
     ///   removed.
     public func delete(_ partition: TopicPartition, id: (UInt64, UInt64)) throws(LogError) {
         guard let log = logs[partition] else { return }
-        let delay = UInt64(max(0, log.configuration.fileDeleteDelayMilliseconds))
-        if log.directory.failure == nil {
-            let name = LogLayout.directoryName(partition, .delete, id: id)
-            // Where the directory has no room for the name, the log is there as before.
-            try log.place.move(to: LogLayout.path(log.directory.path, name))
-        }
+        cancelMove(of: partition)
+        // Where the directory has no room for the other name, the log is there as before.
+        if log.directory.failure == nil { try putAway(log, id: id) }
         logs[partition] = nil
         log.abandon()
         checkpoints(of: log)?.remove(partition)
-        guard log.directory.failure == nil else { return }
+        logger.log(.info, "log deleted", [LogField("partition", partition)])
+    }
+
+    /// Renames the directory of a log that nobody is to use any more, durably, and has it removed after a
+    /// while.
+    func putAway(_ log: PartitionLog, id: (UInt64, UInt64)) throws(LogError) {
+        let delay = UInt64(max(0, log.configuration.fileDeleteDelayMilliseconds))
+        let name = LogLayout.directoryName(log.partition, .delete, id: id)
+        try log.place.move(to: LogLayout.path(log.directory.path, name))
         deletions.append(
             Deletion(
                 path: log.path, directory: log.directory, dueMilliseconds: lane.monotonicMilliseconds + delay)
         )
-        logger.log(.info, "log deleted", [LogField("partition", partition)])
     }
 
     public func lowerRecoveryPoint(of log: PartitionLog, to offset: Offset) throws(LogError) {
@@ -132,7 +140,7 @@ public final class LogManager: RecoveryPointKeeper {
         for (log, point) in points { try log.noteCheckpointed(point) }
     }
 
-    private func note(_ point: RecoveryPoint, of log: PartitionLog) {
+    func note(_ point: RecoveryPoint, of log: PartitionLog) {
         checkpoints(of: log)?.update(log.partition) { offsets in
             offsets.recoveryPoint = point.recoveryPoint
             offsets.logStartOffset = point.logStartOffset
@@ -160,6 +168,7 @@ public final class LogManager: RecoveryPointKeeper {
                     [LogField("partition", log.partition), LogField("reason", error)])
             }
         }
+        putLeftoversAway()
         removeDeletedLogs()
         return deleted
     }
@@ -182,6 +191,9 @@ public final class LogManager: RecoveryPointKeeper {
 
     /// Closes all logs of the lane. When every lane has, `LogStore.markCleanShutdown` may be called.
     public func close() {
+        // The next start begins them anew.
+        for move in moves.values { move.future.abandon() }
+        moves.removeAll()
         for log in logs.values {
             guard log.directory.failure == nil else {
                 log.abandon()

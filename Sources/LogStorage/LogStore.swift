@@ -94,6 +94,10 @@ public final class LogStore: Sendable {
     let logger: Logger
     private let configuration: LogStoreConfiguration
     private let timeSource: any TimeSource
+    private let interrupted = Locked<[InterruptedMove]>([])
+
+    /// Moves of logs that the last stop or crash interrupted: known when the logs are recovered.
+    public var interruptedMoves: [InterruptedMove] { interrupted.withLock { $0 } }
 
     /// Locks the directories, creating them where they are missing, checks whose they are and reads their
     /// checkpoints. A directory whose disk fails is left out, with the reason in the log, as long as another
@@ -160,7 +164,7 @@ public final class LogStore: Sendable {
     ) -> [RecoveredPartition] {
         // Not escaping, but handed on to jobs that all end before `run` returns.
         withoutActuallyEscaping(settings) { settings in
-            recoverLogs(run: run) { found, context in
+            recoverLogs(newID: Self.randomID, run: run) { found, context in
                 self.recover(found, settings(found.partition), context)
             }
         }
@@ -178,15 +182,20 @@ public final class LogStore: Sendable {
     ) -> [RecoveredPartition] {
         withoutActuallyEscaping(choosing) { choosing in
             withoutActuallyEscaping(newID) { newID in
-                recoverLogs(run: run) { found, context in
+                recoverLogs(newID: newID, run: run) { found, context in
                     self.recover(found, choosing, newID, context)
                 }
             }
         }
     }
 
+    private static func randomID() -> UniqueID {
+        let (high, low) = SystemRandom.identifier()
+        return UniqueID(high: high, low: low)
+    }
+
     private func recoverLogs(
-        run: ([@Sendable () -> Void]) -> Void,
+        newID: () -> UniqueID, run: ([@Sendable () -> Void]) -> Void,
         _ recover: @escaping @Sendable (FoundLog, ScanContext) -> RecoveredPartition?
     ) -> [RecoveredPartition] {
         let found = onlineDirectories.flatMap { logsIn($0) }
@@ -204,7 +213,10 @@ public final class LogStore: Sendable {
             }
         }
         if total > 0 { run(jobs) }
-        return progress.withLock { $0.recovered }
+        let recovered = withoutTwins(progress.withLock { $0.recovered }, newID)
+        let moves = giveUpCopies(of: recovered)
+        interrupted.withLock { $0 = moves }
+        return recovered
     }
 
     private struct RecoveryProgress: Sendable {

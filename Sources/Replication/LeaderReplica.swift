@@ -10,7 +10,7 @@ public import SystemIO
 /// cache for durable enough (`dmq.ack.durability`). It follows the log, which moves at the end of a lane's
 /// turn and when a sync has ended.
 public final class LeaderReplica: PartitionLogObserver {
-    public let log: PartitionLog
+    public private(set) var log: PartitionLog
     public private(set) var assignment: PartitionAssignment
     private var produceWaiters = (written: ProduceWaiters(), committed: ProduceWaiters())
     private var fetchWaiters = FetchWaiters()
@@ -52,6 +52,14 @@ public final class LeaderReplica: PartitionLogObserver {
             throw .log(partition, error)
         }
         // The measure of what is committed may have changed with the settings.
+        logAdvanced(log)
+    }
+
+    /// The log has moved to another directory, with all that was acknowledged and nothing that was not.
+    func move(to log: PartitionLog) {
+        self.log.observer = nil
+        self.log = log
+        log.observer = self
         logAdvanced(log)
     }
 

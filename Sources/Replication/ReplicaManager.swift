@@ -79,6 +79,11 @@ public final class ReplicaManager {
         }
     }
 
+    /// A log that is in use has moved to another log directory.
+    public func noteMoved(to log: PartitionLog) {
+        if case .leader(let leader) = replicas[log.partition] { leader.move(to: log) }
+    }
+
     // MARK: Requests
 
     /// The replica that leads `partition` here.

@@ -96,6 +96,10 @@ struct SampleRequests {
         }
         try visitAll(visitor) { _ in DescribeClusterRequest() }
         try visitAll(visitor) { _ in DescribeLogDirsRequest(topics: nil) }
+        try visitAll(visitor) { _ in
+            AlterReplicaLogDirsRequest(
+                dirs: [.init(path: "/none", topics: [.init(name: "events", partitions: [0])])])
+        }
         try visitAll(visitor) { _ in DescribeClientQuotasRequest() }
         try visitAll(visitor) { _ in
             AlterClientQuotasRequest(entries: [.init(entity: [.init(entityType: "user", entityName: "a")])])
