@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "CBaseline.h"
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,7 @@ static dmq_processor_time processor_time(int who) {
         .system = nanoseconds(usage.ru_stime),
         .involuntarySwitches = (uint64_t)usage.ru_nivcsw,
     };
+    time.total = time.user + time.system;
     return time;
 }
 
@@ -66,6 +68,15 @@ void dmq_show(const char *text) {
         text += written;
         left -= (size_t)written;
     }
+}
+
+const char *dmq_error_text(void) { return strerror(errno); }
+
+void dmq_flush_output(void) { fflush(stdout); }
+
+void dmq_nap(uint64_t nanoseconds) {
+    struct timespec left = {(time_t)(nanoseconds / 1000000000u), (long)(nanoseconds % 1000000000u)};
+    while (nanosleep(&left, &left) != 0 && errno == EINTR) {}
 }
 
 _Noreturn void dmq_exit(int status) { exit(status); }

@@ -145,7 +145,7 @@ final class AppendBenchmark: Benchmark {
 
     /// Reads back what was appended, with the baseline's reader.
     private func verify() throws {
-        guard options.isSmoke else { return }
+        guard options.suite.isSmoke else { return }
         for line in lines {
             let path = LogLayout.path(line.log.path, LogLayout.fileName(.log, lastSegmentBase(of: line.log)))
             var hash: UInt64 = 0

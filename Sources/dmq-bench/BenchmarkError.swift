@@ -8,12 +8,15 @@ enum BenchmarkError: Error, CustomStringConvertible {
     /// The broker, or what is said about it, cannot be used.
     case broker(String)
 
+    /// Options that do not fit together.
+    case wrongOptions(String)
+
     var description: String {
         switch self {
         case .baselineFailed(let what): "the baseline failed: \(what)"
         case .wrongResult(let what): "wrong result: \(what)"
         case .lostAppends(let reason): "appends were lost: \(reason)"
-        case .broker(let reason): reason
+        case .broker(let reason), .wrongOptions(let reason): reason
         }
     }
 }

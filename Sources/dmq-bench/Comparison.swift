@@ -4,6 +4,8 @@ import Base
 protocol Benchmark: AnyObject {
     /// Stands above the figures.
     var title: String { get }
+    /// What `runBaseline` runs, in a word for the report.
+    var baselineName: String { get }
     /// What the work was, for the report: names and values.
     var settings: [(name: String, value: String)] { get }
     var metrics: [Metric] { get }
@@ -16,6 +18,10 @@ protocol Benchmark: AnyObject {
     func run() throws -> Sample
     /// Checks that both sides did the same work, and removes what is left. Not timed.
     func finish() throws
+}
+
+extension Benchmark {
+    var baselineName: String { "C" }
 }
 
 /// What a figure is to be.
@@ -36,10 +42,10 @@ struct Target {
     }
 
     /// As it stands in the report.
-    var text: String {
+    func text(baseline: String) -> String {
         switch bound {
-        case .ratioAtLeast(let limit): ">= \(limit) x C"
-        case .ratioAtMost(let limit): "<= \(limit) x C"
+        case .ratioAtLeast(let limit): ">= \(limit) x \(baseline)"
+        case .ratioAtMost(let limit): "<= \(limit) x \(baseline)"
         case .atLeast(let limit): ">= \(limit)"
         case .atMost(let limit): "<= \(limit)"
         }
@@ -105,6 +111,7 @@ func median(of values: [Double]) -> Double? {
 /// All runs of one benchmark.
 struct Comparison {
     let title: String
+    var baselineName = "C"
     let settings: [(name: String, value: String)]
     let figures: [Figure]
     let targets: [Target]
@@ -131,7 +138,7 @@ struct Comparison {
         try benchmark.finish()
         progress.end()
         return Comparison(
-            title: benchmark.title, settings: benchmark.settings,
+            title: benchmark.title, baselineName: benchmark.baselineName, settings: benchmark.settings,
             figures: benchmark.metrics.compactMap { Figure($0, ours: ours, baseline: baseline) },
             targets: showsTargets ? benchmark.targets : [], runCount: count, hash: ours.last?.hash ?? 0)
     }

@@ -26,7 +26,7 @@ struct EndureCommand {
     }
 
     private func openStore() throws -> (LogStore, LogManager) {
-        var configuration = LogStoreConfiguration(directoryPaths: [options.directory])
+        var configuration = LogStoreConfiguration(directoryPaths: [options.suite.directory])
         configuration.recycleByteCount = 1 << 20
         let store = try LogStore(
             configuration, fileSystem: PosixFileSystem(), timeSource: SystemClock(),

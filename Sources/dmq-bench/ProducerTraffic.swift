@@ -11,15 +11,24 @@ struct ProducerTraffic {
 
     /// - Parameter count: how many different batches.
     init(_ options: StorageOptions, count: Int, now: Timestamp) throws {
+        // Length, attributes, two deltas, no key, length of the value, no headers.
+        let recordOverhead = 10
+        let room = options.batchByteCount - RecordBatchHeader.byteCount
+        try self.init(
+            valueByteCount: max(1, min(options.recordByteCount, room) - recordOverhead),
+            recordsPerBatch: max(1, room / options.recordByteCount), codec: options.codec, count: count,
+            now: now)
+    }
+
+    init(
+        valueByteCount: Int, recordsPerBatch recordCount: Int, codec: CompressionCodec, count: Int,
+        now: Timestamp
+    ) throws {
         var generator = SeededGenerator(seed: 1)
         let compressor = Compressor()
-        let room = options.batchByteCount - RecordBatchHeader.byteCount
-        let recordCount = max(1, room / options.recordByteCount)
-        // Length, attributes, two deltas, no key, length of the value, no headers.
-        let valueByteCount = max(1, min(options.recordByteCount, room) - Self.recordOverhead)
         var batches: [[UInt8]] = []
         for _ in 0..<count {
-            var builder = RecordBatchBuilder(codec: options.codec)
+            var builder = RecordBatchBuilder(codec: codec)
             for _ in 0..<recordCount {
                 let value = Self.value(byteCount: valueByteCount, &generator)
                 builder.append(timestamp: now, key: nil, value: value.span.bytes)
@@ -29,8 +38,6 @@ struct ProducerTraffic {
         self.batches = batches
         recordsPerBatch = recordCount
     }
-
-    private static let recordOverhead = 10
 
     /// Words of a small vocabulary and some noise, so that codecs find about as much to do as in logs and
     /// events.

@@ -8,14 +8,16 @@ enum Report {
         let settings = comparison.settings.map { "\($0.name) \($0.value)" }.joined(separator: ", ")
         if !settings.isEmpty { text += "  \(settings)\n" }
         var table = TextTable(columns: [
-            ("", .left), ("unit", .left), ("dmq", .right), ("best", .right), ("C", .right), ("best", .right),
-            ("dmq/C", .right), ("target", .left),
+            ("", .left), ("unit", .left), ("dmq", .right), ("best", .right),
+            (comparison.baselineName, .right), ("best", .right), ("dmq/\(comparison.baselineName)", .right),
+            ("target", .left),
         ])
         for figure in comparison.figures {
             let target = comparison.target(of: figure)
             var verdict = ""
             if let target {
-                verdict = "\(target.text) \(target.isMet(by: figure) == true ? "met" : "MISSED")"
+                let text = target.text(baseline: comparison.baselineName)
+                verdict = "\(text) \(target.isMet(by: figure) == true ? "met" : "MISSED")"
             }
             table.append([
                 figure.metric.name, figure.metric.unit, number(figure.median), number(figure.best),
@@ -24,9 +26,8 @@ enum Report {
             ])
         }
         text += table.lines.map { "  \($0)\n" }.joined()
-        text +=
-            "  medians of \(comparison.runCount) runs in turn, hash \(String(comparison.hash, radix: 16))\n"
-        return text
+        let hash = comparison.hash == 0 ? "" : ", hash \(String(comparison.hash, radix: 16))"
+        return text + "  medians of \(comparison.runCount) runs in turn\(hash)\n"
     }
 
     private static func number(_ value: Double) -> String {
@@ -44,6 +45,7 @@ enum Report {
             json.object("settings") { json in
                 for setting in comparison.settings { json.field(setting.name, setting.value) }
             }
+            json.field("baseline", comparison.baselineName)
             json.field("runs", comparison.runCount)
             json.field("hash", String(comparison.hash, radix: 16))
             json.array("figures") { json in
@@ -63,7 +65,7 @@ enum Report {
             json.field("baselineBest", figure.baselineBest)
             json.field("ratio", figure.ratio)
             if let target = comparison.target(of: figure) {
-                json.field("target", target.text)
+                json.field("target", target.text(baseline: comparison.baselineName))
                 json.field("isMet", target.isMet(by: figure))
             }
         }

@@ -9,6 +9,12 @@ struct Sample {
     /// Appends, reads, lookups: whatever the benchmark counts.
     var operationCount: UInt64 = 0
     var syncCount: UInt64 = 0
+    /// Records that consumers got.
+    var deliveredRecordCount: UInt64 = 0
+    /// From the start of a server until it answered.
+    var startNanoseconds: UInt64 = 0
+    /// Of a server.
+    var residentByteCount: UInt64 = 0
     /// Heap allocations of the measuring thread.
     var allocationCount: UInt64 = 0
     var wallNanoseconds: UInt64 = 0
@@ -26,11 +32,20 @@ enum ProcessorTimeScope {
     case process
     /// The measuring thread's: where another thread only plays the peer.
     case thread
+    /// That of another process, all its threads.
+    case child(OpaquePointer)
 
     var now: dmq_processor_time {
         switch self {
-        case .process: dmq_process_time()
-        case .thread: dmq_thread_time()
+        case .process: return dmq_process_time()
+        case .thread: return dmq_thread_time()
+        case .child(let child):
+            var time = dmq_processor_time()
+            // What a thread has used is known when it sleeps, or at the kernel's next tick.
+            dmq_nap(2_000_000)
+            // A child that is gone has failed what was asked of it, which is told elsewhere.
+            _ = dmq_child_time(child, &time)
+            return time
         }
     }
 }
@@ -47,10 +62,19 @@ extension Sample {
         try body(&sample)
         sample.wallNanoseconds = dmq_nanoseconds() - start
         sample.allocationCount = dmq_allocation_count() - allocations
-        let after = scope.now
-        sample.userNanoseconds = after.user - before.user
-        sample.systemNanoseconds = after.system - before.system
+        sample.setProcessorTime(from: before, to: scope.now)
         return sample
+    }
+
+    /// The parts as the kernel sampled them, scaled so that their sum is exact.
+    private mutating func setProcessorTime(from before: dmq_processor_time, to after: dmq_processor_time) {
+        guard after.total > before.total else { return }
+        let total = after.total - before.total
+        let user = after.user - before.user
+        let sampled = user + after.system - before.system
+        let share = sampled == 0 ? 0 : Double(user) / Double(sampled)
+        userNanoseconds = min(UInt64((Double(total) * share).rounded()), total)
+        systemNanoseconds = total - userNanoseconds
     }
 }
 
@@ -86,6 +110,23 @@ extension Metric {
     static let processorTime = Metric("CPU", "s/GB") { sample in
         perGigabyte(sample.userNanoseconds + sample.systemNanoseconds, sample)
     }
+    static let timePerRecord = Metric("CPU per record", "us") { sample in
+        sample.recordCount == 0
+            ? nil
+            : Double(sample.userNanoseconds + sample.systemNanoseconds) / Double(sample.recordCount) / 1000
+    }
+    static let coreShare = Metric("CPU", "% of a core") { sample in
+        sample.wallNanoseconds == 0
+            ? nil
+            : 100 * Double(sample.userNanoseconds + sample.systemNanoseconds) / Double(sample.wallNanoseconds)
+    }
+    static let delivered = Metric("delivered", "1/s", isBetterHigh: true) {
+        perSecond($0.deliveredRecordCount, $0)
+    }
+    static let memory = Metric("resident memory", "MiB") { sample in
+        sample.residentByteCount == 0 ? nil : Double(sample.residentByteCount) / Double(1 << 20)
+    }
+    static let start = Metric("start to metadata", "ms") { Double($0.startNanoseconds) / 1e6 }
     static let elapsed = Metric("time", "ms") { Double($0.wallNanoseconds) / 1e6 }
     static let timePerOperation = Metric("time per operation", "ns") { sample in
         sample.operationCount == 0 ? nil : Double(sample.wallNanoseconds) / Double(sample.operationCount)

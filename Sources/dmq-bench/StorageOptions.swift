@@ -22,34 +22,23 @@ struct StorageOptions: Equatable {
     var sliceByteCount = 1 << 20
     var segmentCount = 1000
     var lookupCount = 2_000_000
-    var directory = "/var/tmp"
-    var runCount = 5
-    var touchByteCount = 8 << 30
-    var writesJSON = false
-    var isSmoke = false
+    var suite = SuiteOptions()
 
     init() {}
 
     /// Reads what the parser has checked.
     init(_ command: ParsedCommand) {
-        isSmoke = command.flag("smoke")
-        if isSmoke { becomeSmall() }
-        func byteCount(_ name: String, _ value: inout Int) {
-            if command.has(name) || !isSmoke { value = Int(command.byteCount(name)) }
-        }
-        func integer(_ name: String, _ value: inout Int) {
-            if command.has(name) || !isSmoke { value = command.integer(name) }
-        }
-        byteCount("batch-bytes", &batchByteCount)
-        byteCount("record-bytes", &recordByteCount)
-        byteCount("total-bytes", &totalByteCount)
-        byteCount("segment-bytes", &segmentByteCount)
-        byteCount("slice-bytes", &sliceByteCount)
-        byteCount("touch-bytes", &touchByteCount)
-        integer("partitions", &partitionCount)
-        integer("segments", &segmentCount)
-        integer("lookups", &lookupCount)
-        integer("repeat", &runCount)
+        suite = SuiteOptions(command)
+        if suite.isSmoke { becomeSmall() }
+        let reader = SizeReader(command)
+        reader.byteCount("batch-bytes", &batchByteCount)
+        reader.byteCount("record-bytes", &recordByteCount)
+        reader.byteCount("total-bytes", &totalByteCount)
+        reader.byteCount("segment-bytes", &segmentByteCount)
+        reader.byteCount("slice-bytes", &sliceByteCount)
+        reader.integer("partitions", &partitionCount)
+        reader.integer("segments", &segmentCount)
+        reader.integer("lookups", &lookupCount)
         codec = Self.codecs.first { $0.name == command.text("codec") }?.codec ?? .none
         durability = AckDurability(rawValue: command.text("durability")) ?? .pageCache
         appenderCount = command.integerIfGiven("appenders") ?? (durability == .synced ? 64 : 1)
@@ -57,8 +46,6 @@ struct StorageOptions: Equatable {
         road = AppendRoad(rawValue: command.text("road")) ?? .direct
         preallocates = command.text("preallocate") == "on"
         recycles = command.text("recycle") == "on"
-        directory = command.text("directory")
-        writesJSON = command.flag("json")
     }
 
     /// Sizes that take a second in all, enough to run every line of the benchmarks.
@@ -67,8 +54,6 @@ struct StorageOptions: Equatable {
         segmentByteCount = 1 << 20
         segmentCount = 20
         lookupCount = 10_000
-        runCount = 1
-        touchByteCount = 0
     }
 
     static let codecs: [(name: String, codec: CompressionCodec)] = [

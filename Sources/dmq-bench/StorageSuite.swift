@@ -1,5 +1,4 @@
 import Base
-import CBaseline
 import LogStorage
 import SystemIO
 
@@ -10,32 +9,13 @@ struct StorageSuite {
     init(_ options: StorageOptions) { self.options = options }
 
     /// - Parameter name: of the subcommand.
-    func run(_ name: String) throws {
-        let progress = Progress()
-        let directory = try WorkDirectory(in: options.directory)
-        dmq_raise_file_limit()
-        progress.begin("touching memory", steps: 1)
-        let touched = min(UInt64(options.touchByteCount), dmq_available_memory() / 2)
-        guard dmq_touch_memory(Int(touched)) == 0 else {
-            throw BenchmarkError.baselineFailed("no memory to touch")
-        }
-        progress.end()
-        for make in benchmarks(name) {
-            let comparison = try Comparison.run(
-                try make(directory), count: options.runCount, showsTargets: !options.isSmoke,
-                progress: progress)
-            print(options.writesJSON ? Report.json(comparison) : Report.text(comparison))
-        }
-    }
+    func run(_ name: String) throws { try Suite.run(benchmarks(name), options.suite) }
 
     /// In the steady state there are none, which a test shows; a whole run also rolls segments and grows
     /// indexes.
     private static let allocationsOfGrowth = 0.01
 
-    typealias Maker = (WorkDirectory) throws -> any Benchmark
-
-    /// In the order in which they run; each is made when the one before it is done.
-    func benchmarks(_ name: String) -> [Maker] {
+    func benchmarks(_ name: String) -> [Suite.Maker] {
         let options = options
         switch name {
         case "append": return [{ try AppendBenchmark(options, $0) }]
@@ -47,7 +27,7 @@ struct StorageSuite {
         }
     }
 
-    private var all: [Maker] {
+    private var all: [Suite.Maker] {
         let pageCache: [Target] = [
             Target(.throughput, .ratioAtLeast(0.9)), Target(.processorTime, .ratioAtMost(1.2)),
             Target(.allocations, .atMost(Self.allocationsOfGrowth)),

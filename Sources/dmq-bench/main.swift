@@ -9,28 +9,20 @@ func run(_ arguments: [String]) async -> Int32 {
             return try await TrafficCommand.run(kind, Array(arguments.dropFirst()))
         }
         if arguments.first == "metadata" { return try runMetadata(Array(arguments.dropFirst())) }
-        switch try CommandLineParser(StorageCommand.description).parse(arguments) {
+        switch try CommandLineParser(BenchCommand.description).parse(arguments) {
         case .help(let text):
             print(text, terminator: "")
             return 0
         case .run(let command):
-            let options = StorageOptions(command)
-            if let fault = options.fault {
-                dmq_show("dmq-bench: \(fault)\n")
-                return CommandLineError.exitStatus
-            }
-            switch command.path.last {
-            case "endure": try EndureCommand(options).endure()
-            case "check": return try EndureCommand(options).check() ? 0 : 1
-            default: try StorageSuite(options).run(command.path.last ?? "all")
-            }
-            return 0
+            return command.path.first == BrokerCommand.name
+                ? try BrokerCommand.run(command) : try StorageCommand.run(command)
         }
     } catch let error as CommandLineError {
         dmq_show("dmq-bench: \(error)\n")
         return CommandLineError.exitStatus
     } catch {
         dmq_show("dmq-bench: \(error)\n")
+        if case BenchmarkError.wrongOptions = error { return CommandLineError.exitStatus }
         return 1
     }
 }

@@ -8,7 +8,7 @@ import Testing
 @testable import dmq_bench
 
 private func parse(_ arguments: String...) throws -> StorageOptions {
-    let request = try CommandLineParser(StorageCommand.description).parse(["storage", "append"] + arguments)
+    let request = try CommandLineParser(BenchCommand.description).parse(["storage", "append"] + arguments)
     guard case .run(let command) = request else {
         Issue.record("not a command: \(arguments)")
         return StorageOptions()
@@ -42,10 +42,10 @@ struct BenchTests {
     @Test("sizes that are given hold in a smoke run too")
     func smoke() throws {
         let small = try parse("--smoke", "--repeat", "2", "--batch-bytes", "4KiB")
-        #expect(small.runCount == 2)
+        #expect(small.suite.runCount == 2)
         #expect(small.batchByteCount == 4096)
         #expect(small.totalByteCount < 1 << 26)
-        #expect(small.touchByteCount == 0)
+        #expect(small.suite.touchByteCount == 0)
     }
 
     @Test("options that do not fit together are refused")
@@ -131,7 +131,7 @@ struct BenchTests {
         options.segmentByteCount = 1 << 20
         options.segmentCount = 5
         options.lookupCount = 1000
-        options.isSmoke = true
+        options.suite.isSmoke = true
         Self.benchmarks[index].change(&options)
         let directory = try WorkDirectory(in: NSTemporaryDirectory() + "dmq-command-tests")
         let made = try #require(StorageSuite(options).benchmarks(Self.benchmarks[index].name).first)

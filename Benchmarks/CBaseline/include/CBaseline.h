@@ -12,6 +12,8 @@
 
 /// Processor time in nanoseconds, and times that the kernel took the processor away.
 typedef struct {
+    /// Exact; its two parts need not add up to it, as the kernel tells them apart by sampling.
+    uint64_t total;
     uint64_t user;
     uint64_t system;
     uint64_t involuntarySwitches;
@@ -38,6 +40,15 @@ int dmq_shows_progress(void);
 
 /// Writes to standard error.
 void dmq_show(const char *text);
+
+/// Why the last call here failed (errno), in words.
+const char *dmq_error_text(void);
+
+/// Hands on what is in the buffer of standard output.
+void dmq_flush_output(void);
+
+/// Does nothing for so long.
+void dmq_nap(uint64_t nanoseconds);
 
 /// Ends the process.
 _Noreturn void dmq_exit(int status);
@@ -145,3 +156,106 @@ void dmq_index_unmap(dmq_index *index);
 /// opening a log cannot do without. Returns the number of files, -1 on failure; `hash` gets the sum of their
 /// sizes.
 int64_t dmq_baseline_list(const char *path, uint64_t *hash);
+
+// MARK: A broker
+
+/// Serves Produce and Fetch requests like those of `dmq_load` on a port of its own at 127.0.0.1, which it
+/// prints, until the process is killed: each batch is received, its CRC-32C checked, its base offset set,
+/// written to the partition's file in `path` and answered; with `syncs` after one fdatasync a file for all
+/// that came at once. Answers with records are sent by sendfile, once there are some. One thread does all of
+/// it. Returns -1 when it cannot go on.
+int dmq_ceiling_serve(const char *path, int syncs);
+
+/// A connection to a broker or to the ceiling, and the requests to send to either: real ones, made
+/// beforehand, so that the client costs next to nothing. The topic is called "benchmark".
+typedef struct dmq_load dmq_load;
+
+/// Connects to 127.0.0.1; null on failure.
+dmq_load *dmq_load_connect(int port);
+void dmq_load_close(dmq_load *load);
+
+/// Kafka's error code, where that is why something failed; else 0.
+int dmq_load_error(const dmq_load *load);
+
+/// Prepares a Produce request with a batch for the next partition, counted from 0.
+int dmq_load_add(dmq_load *load, const void *batch, size_t byteCount);
+
+/// Sends `count` of the prepared requests in turn and waits for all answers, each of which must say that
+/// there was no error.
+///
+/// - `inFlight`: requests without an answer at once, at most 256.
+/// - `interval`: nanoseconds between two requests; 0 for as fast as it goes.
+/// - `latencies`: room for one a request, from when it was due (or sent, without an interval) to its answer;
+///   may be null.
+int dmq_load_produce(dmq_load *load, uint64_t count, int inFlight, uint64_t interval, uint64_t *latencies);
+
+/// How to read the partitions for which requests are prepared.
+typedef struct {
+    /// Bytes of each partition, whole batches.
+    uint64_t byteCount;
+    /// Of one answer.
+    uint32_t maximumByteCount;
+    /// Requests without an answer at once; of a partition there is one.
+    int inFlight;
+    /// All batches are alike.
+    uint64_t batchByteCount;
+    uint64_t batchRecordCount;
+} dmq_fetch_plan;
+
+/// Reads the partitions from the beginning, one a request, in turn; the records are thrown away unseen.
+///
+/// - `latencies`: room for one an answer, at most one a batch; may be null.
+/// - `answerCount`: gets the number of answers.
+int dmq_load_fetch(dmq_load *load, const dmq_fetch_plan *plan, uint64_t *latencies, uint64_t *answerCount);
+
+/// Asks for the metadata of all topics and waits for the answer.
+int dmq_load_ask_metadata(dmq_load *load);
+
+/// Many small producers, each on a connection of its own with one request at a time, and consumers at the
+/// tail, each of one partition, in turn.
+typedef struct dmq_crowd dmq_crowd;
+
+/// Connects them all. The producers send the requests that are prepared in `load`, one of them each, in turn,
+/// with batches that are all alike, of `batchRecordCount` records; the consumers wait for the first record of
+/// their partition, so there must be none yet. Null on failure.
+dmq_crowd *dmq_crowd_gather(
+    const dmq_load *load, int port, int producerCount, int consumerCount, uint64_t batchByteCount,
+    uint64_t batchRecordCount);
+
+/// Sends `count` requests in all, as fast as it goes, and waits for their answers.
+///
+/// - `latencies`: room for one a request, from when it was sent to its answer; may be null.
+/// - `delivered`: gets the number of records that all consumers got meanwhile.
+int dmq_crowd_produce(dmq_crowd *crowd, uint64_t count, uint64_t *latencies, uint64_t *delivered);
+
+/// Kafka's error code, where that is why something failed; else 0.
+int dmq_crowd_error(const dmq_crowd *crowd);
+void dmq_crowd_disperse(dmq_crowd *crowd);
+
+// MARK: Other processes
+
+/// A program that was started; its standard output goes here, its errors where ours go. It ends with the
+/// thread that started it at the latest.
+typedef struct dmq_child dmq_child;
+
+/// - `arguments`: the program's path and its arguments, with line ends between them.
+dmq_child *dmq_child_start(const char *arguments);
+int dmq_child_pid(const dmq_child *child);
+
+/// The port of the first address at 127.0.0.1 that it prints; -1 when it ends before.
+int dmq_child_port(dmq_child *child);
+
+/// Waits until it has ended. Returns its exit status, or 128 and the signal that ended it.
+int dmq_child_wait(dmq_child *child);
+
+/// Asks it to end, or ends it without a warning, and waits.
+int dmq_child_end(dmq_child *child, int isForced);
+
+/// Processor time since it was started; its parts as the kernel samples them, in hundredths of a second.
+int dmq_child_time(const dmq_child *child, dmq_processor_time *time);
+
+/// Resident bytes, -1 on failure.
+int64_t dmq_child_memory(const dmq_child *child);
+
+/// Path of the program that runs.
+const char *dmq_own_path(void);

@@ -1,0 +1,75 @@
+import Base
+import CBaseline
+
+/// One consumer that reads all partitions from their beginning, out of the page cache.
+final class ConsumeBenchmark: Benchmark {
+    private let options: BrokerOptions
+    private let directory: WorkDirectory
+    private var dmq: LoadedServer?
+    private var ceiling: LoadedServer?
+    let targets: [Target]
+
+    init(_ options: BrokerOptions, _ directory: WorkDirectory, targets: [Target] = []) {
+        self.options = options
+        self.directory = directory
+        self.targets = targets
+    }
+
+    var title: String { "broker, consume \(ByteCountText.format(Int64(options.recordByteCount))) records" }
+
+    var settings: [(name: String, value: String)] {
+        options.settingsText + [
+            ("batch", ByteCountText.format(Int64(options.batchByteCount))),
+            ("answer", ByteCountText.format(Int64(options.fetchByteCount))),
+            ("in flight", "\(options.inFlight)"),
+            ("run", ByteCountText.format(Int64(options.totalByteCount))),
+        ]
+    }
+
+    var metrics: [Metric] {
+        [.throughput, .records, .processorTime, .userTime, .systemTime, .memory]
+            + Metric.latencies("answer") { $0.operationLatency }
+    }
+
+    func prepare() throws {
+        dmq = try filled(.dmq)
+        ceiling = try filled(.ceiling)
+    }
+
+    private func filled(_ kind: TestedServerKind) throws -> LoadedServer {
+        let loaded = try LoadedServer(kind, options, directory, recordsPerBatch: options.recordsPerBatch)
+        try loaded.produce(options.batchCount, inFlight: options.inFlight)
+        return loaded
+    }
+
+    func run() throws -> Sample { try measure(dmq) }
+
+    func runBaseline() throws -> Sample { try measure(ceiling) }
+
+    func finish() throws {
+        dmq = nil
+        ceiling = nil
+    }
+
+    private func measure(_ loaded: LoadedServer?) throws -> Sample {
+        guard let loaded else { return Sample() }
+        let perPartition = options.batchCount / options.partitionCount
+        var plan = dmq_fetch_plan(
+            byteCount: UInt64(perPartition * loaded.batchByteCount),
+            maximumByteCount: UInt32(options.fetchByteCount), inFlight: Int32(options.inFlight),
+            batchByteCount: UInt64(loaded.batchByteCount), batchRecordCount: UInt64(loaded.recordsPerBatch))
+        var latencies = [UInt64](repeating: 0, count: options.batchCount)
+        var answers: UInt64 = 0
+        var sample = try Sample.measured(.child(loaded.server.child)) { _ in
+            guard dmq_load_fetch(loaded.load, &plan, &latencies, &answers) == 0 else {
+                throw loaded.failure("fetch")
+            }
+        }
+        sample.operationCount = answers
+        sample.recordCount = UInt64(options.batchCount * loaded.recordsPerBatch)
+        sample.byteCount = sample.recordCount * UInt64(options.recordByteCount)
+        sample.residentByteCount = loaded.server.residentByteCount
+        for latency in latencies.prefix(Int(answers)) { sample.operationLatency.record(latency) }
+        return sample
+    }
+}
