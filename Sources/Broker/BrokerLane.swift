@@ -96,7 +96,10 @@ final class BrokerLane: @unchecked Sendable {
     private func takeQuotas() {
         quotas.update(metadata.clientQuotas)
         // The listeners' bounds are the node's, not the lanes'.
-        if index == 0 { node.takeConnectionLimits(settings, metadata.clientQuotas) }
+        if index == 0 {
+            node.takeConnectionLimits(settings, metadata.clientQuotas)
+            node.controller.takeQuotas(metadata.clientQuotas)
+        }
     }
 
     /// Takes over committed records, and what they mean for the partitions of this lane.

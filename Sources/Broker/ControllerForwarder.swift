@@ -17,10 +17,15 @@ final class ControllerForwarder: MetadataObserver, @unchecked Sendable {
     private var controller: Controller?
     /// Of this node's registration; commands about this node carry it.
     private(set) var brokerEpoch: Int64 = -1
+    private let mutations: MutationQuotas
 
     init(node: BrokerNode, home: BrokerLane) {
         self.node = node
         self.home = home
+        let settings = node.configuration.settings
+        mutations = MutationQuotas(
+            windowCount: settings[BrokerSettings.controllerQuotaWindows],
+            windowSeconds: settings[BrokerSettings.controllerQuotaWindowSeconds])
     }
 
     /// Opens the metadata log and takes up the leadership. On the first lane.
@@ -59,6 +64,61 @@ final class ControllerForwarder: MetadataObserver, @unchecked Sendable {
         }
         if !isSent { completion(.failure(Self.gone)) }
     }
+
+    /// Asks the controller for a client, which may have a quota and gives it only so much time. From the lane
+    /// of its connection.
+    ///
+    /// - Parameters:
+    ///   - isStrict: what exceeds the quota is refused; else it is done, and the client paused (KIP-599).
+    ///   - timeoutMilliseconds: see `CommandWait`.
+    func submit<Command: MutatingCommand>(
+        _ command: Command, for context: RequestContext, isStrict: Bool, timeoutMilliseconds: Int64?,
+        completion: @escaping @Sendable (CommandAnswer<Command.Outcome>) -> Void
+    ) {
+        let lane = context.broker
+        let clientID = context.header.clientID
+        let wait = CommandWait(lane.lane, timeoutMilliseconds: timeoutMilliseconds, completion)
+        // A time-out of 0 asks not to wait, not to hurry.
+        let patience = timeoutMilliseconds.flatMap { $0 > 0 ? $0 : nil } ?? .max
+        let deadline = lane.lane.moment(afterMilliseconds: patience)
+        let isSent = home.perform { [self] _ in
+            // What comes too late is not begun.
+            let refusal =
+                controller == nil
+                ? Self.gone : home.lane.now >= deadline ? .timedOut(timeoutMilliseconds ?? 0) : nil
+            guard let controller, refusal == nil else {
+                lane.perform { _ in wait.end(.failure(refusal ?? Self.gone)) }
+                return
+            }
+            var command = command
+            let quota = mutations.quota(of: clientID)
+            if let quota, isStrict {
+                command.allowance = mutations.allowance(quota, now: home.lane.now)
+            }
+            controller.submit(command) { result in
+                let pause = quota.map { charge(command, result, to: $0) } ?? 0
+                lane.perform { _ in wait.noteDecided(result, pauseMilliseconds: pause) }
+            } completion: { [self] result in
+                answer(result, on: lane) { wait.end($0) }
+            }
+        }
+        if !isSent { wait.end(.failure(Self.gone)) }
+    }
+
+    /// Counts what a command does as a client's.
+    /// - Returns: for how long the client is to be paused, in milliseconds.
+    private func charge<Command: MutatingCommand>(
+        _ command: Command, _ result: Result<Command.Outcome, CommandRefusal>, to quota: MutationQuotas.Quota
+    ) -> Int64 {
+        guard case .success(let outcome) = result else { return 0 }
+        let pause = mutations.take(command.mutationCount(outcome), of: quota, now: home.lane.now)
+        // A strict quota stops those who are refused, not those who have just used it up.
+        guard command.allowance != nil else { return pause }
+        return command.refusals(in: outcome).contains { $0.code == .throttlingQuotaExceeded } ? pause : 0
+    }
+
+    /// On the first lane.
+    func takeQuotas(_ quotas: ClientQuotasImage) { mutations.update(quotas) }
 
     private static let gone = CommandRefusal(.notController, "the node stops")
 

@@ -28,6 +28,12 @@ struct RequestContext {
         send(body)
     }
 
+    /// As `respond`, for an answer that pauses its client for a quota of its own, too.
+    func respond(_ body: some ResponseMessage, pausingAtLeast milliseconds: Int64) {
+        let pause = max(milliseconds, broker.quotas.isActive ? pauseForQuota() : 0)
+        pause > 0 ? respond(body, pausing: pause) : send(body)
+    }
+
     /// Answers, and reads nothing more of the connection for so long.
     func respond(_ body: some ResponseMessage, pausing milliseconds: Int64) {
         connection.pauseReading(milliseconds: milliseconds)

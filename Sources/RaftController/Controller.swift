@@ -155,8 +155,12 @@ public final class Controller {
     /// Decides a command and has its records written. `completion` is called once, on this lane: with the
     /// outcome when everything that it rests on is committed, or with the reason why it was refused. After
     /// `kafkaStorageError` it is not known whether it took effect.
+    ///
+    /// - Parameter decided: called first, and before anything waits, with what is decided and not committed
+    ///   yet; not at all where the controller does not work.
     public func submit<Command: ControllerCommand>(
-        _ command: Command, completion: @escaping (Result<Command.Outcome, CommandRefusal>) -> Void
+        _ command: Command, decided: (Result<Command.Outcome, CommandRefusal>) -> Void = { _ in },
+        completion: @escaping (Result<Command.Outcome, CommandRefusal>) -> Void
     ) {
         if let refusal = refusalOfAll { return completion(.failure(refusal)) }
         var context = DecisionContext(
@@ -167,11 +171,13 @@ public final class Controller {
             decision = try command.decide(pendingImage, &context)
         } catch {
             generator = context.generator
+            decided(.failure(error))
             // The reason may rest on what is not committed yet.
             return wait { completion(.failure($0 ?? error)) }
         }
         generator = context.generator
         let outcome = decision.outcome
+        decided(.success(outcome))
         let finish: (CommandRefusal?) -> Void = { failure in
             completion(failure.map { .failure($0) } ?? .success(outcome))
         }

@@ -95,7 +95,8 @@ struct AdminTests {
         let made = try create(client, [topic("a", 3), topic("b", 1)])
         try client.produce("a", TestBatches.batch(), partition: 2)
         func delete(_ topics: [DeleteTopicsRequest.DeleteTopicState]) throws -> [ErrorCode] {
-            try client.ask(DeleteTopicsRequest(topics: topics), version: 6).responses.map(\.errorCode)
+            try client.ask(DeleteTopicsRequest(topics: topics, timeoutMilliseconds: 30_000), version: 6)
+                .responses.map(\.errorCode)
         }
         let gone = try delete([
             .init(name: "a"), .init(name: nil, topicID: made[1].topicID),
@@ -118,7 +119,7 @@ struct AdminTests {
         let requests = node.requestCount
         try consumer.send(BrokerClient.fetch("a", [(0, 0)], wait: 100_000), version: 12)
         while node.requestCount == requests {}
-        _ = try client.ask(DeleteTopicsRequest(topicNames: ["a"]), version: 1)
+        _ = try client.ask(DeleteTopicsRequest(topicNames: ["a"], timeoutMilliseconds: 30_000), version: 1)
         #expect(try consumer.fetched().1.first?.0.errorCode == .unknownTopicOrPartition)
     }
 
@@ -129,7 +130,8 @@ struct AdminTests {
         _ = try create(client, [topic("a", 1)])
         func grow(_ name: String, to count: Int32) throws -> ErrorCode {
             try client.ask(
-                CreatePartitionsRequest(topics: [.init(name: name, count: count, assignments: nil)]),
+                CreatePartitionsRequest(
+                    topics: [.init(name: name, count: count, assignments: nil)], timeoutMilliseconds: 30_000),
                 version: 3
             ).results[0].errorCode
         }

@@ -38,9 +38,13 @@ enum MetadataHandler {
             return respond(request, context, asked.map { describe($0, request, context, [:]) })
         }
         let command = CreateTopics(topics: missing.map { CreateTopics.NewTopic(name: $0) })
-        context.node.controller.submit(command, on: context.broker) { result in
-            let errors = note(result, missing, context)
-            respond(request, context, asked.map { describe($0, request, context, errors) })
+        context.node.controller.submit(
+            command, for: context, isStrict: false, timeoutMilliseconds: nil
+        ) { answer in
+            let errors = note(answer.result, missing, context)
+            respond(
+                request, context, asked.map { describe($0, request, context, errors) },
+                pausingAtLeast: answer.pauseMilliseconds)
         }
     }
 
@@ -99,7 +103,7 @@ enum MetadataHandler {
 
     private static func respond(
         _ request: MetadataRequest, _ context: RequestContext,
-        _ topics: [MetadataResponse.MetadataResponseTopic]
+        _ topics: [MetadataResponse.MetadataResponseTopic], pausingAtLeast milliseconds: Int64 = 0
     ) {
         var response = MetadataResponse(
             brokers: endpoints(context).map {
@@ -111,7 +115,7 @@ enum MetadataHandler {
         if request.includeClusterAuthorizedOperations && (8...10).contains(context.version) {
             response.clusterAuthorizedOperations = Operations.onCluster
         }
-        context.respond(response)
+        context.respond(response, pausingAtLeast: milliseconds)
     }
 
     private static func describe(

@@ -28,6 +28,11 @@ enum TopicHandlers {
         }
     }
 
+    /// Nothing that is only tried out has to be waited for.
+    private static func timeout(_ milliseconds: Int32, isDraft: Bool) -> Int64? {
+        isDraft ? nil : Int64(milliseconds)
+    }
+
     // MARK: CreateTopics
 
     private typealias Created = CreateTopicsResponse.CreatableTopicResult
@@ -43,21 +48,27 @@ enum TopicHandlers {
             }
         }
         let command = CreateTopics(topics: topics, validateOnly: request.validateOnly)
-        context.node.controller.submit(command, on: context.broker) { [topics, refused] result in
+        context.node.controller.submit(
+            command, for: context, isStrict: context.version >= 6,
+            timeoutMilliseconds: timeout(request.timeoutMilliseconds, isDraft: request.validateOnly)
+        ) { [topics, refused] answer in
             var answers = refused
-            switch result {
+            switch answer.result {
             case .success(let outcomes):
                 for outcome in outcomes {
                     switch outcome.result {
                     case .success(let made):
-                        answers.append(created(outcome.name, made, request.validateOnly, context))
+                        answers.append(
+                            answer.late.map { failed(outcome.name, $0, context) }
+                                ?? created(outcome.name, made, request.validateOnly, context))
                     case .failure(let refusal): answers.append(failed(outcome.name, refusal, context))
                     }
                 }
             case .failure(let refusal):
                 answers += topics.map { failed($0.name, refusal, context) }
             }
-            context.respond(CreateTopicsResponse(topics: answers))
+            context.respond(
+                CreateTopicsResponse(topics: answers), pausingAtLeast: answer.pauseMilliseconds)
         }
     }
 
@@ -138,21 +149,28 @@ enum TopicHandlers {
             }
         }
         let command = DeleteTopics(topics: topics)
-        context.node.controller.submit(command, on: context.broker) { [topics, refused] result in
+        context.node.controller.submit(
+            command, for: context, isStrict: context.version >= 5,
+            timeoutMilliseconds: Int64(request.timeoutMilliseconds)
+        ) { [topics, refused] answer in
             var answers = refused
-            switch result {
+            switch answer.result {
             case .success(let outcomes):
-                for outcome in outcomes { answers.append(deleted(outcome, context)) }
+                for outcome in outcomes { answers.append(deleted(outcome, answer.late, context)) }
             case .failure(let refusal):
                 answers += topics.map { failed($0.name, $0.id, refusal, context) }
             }
-            context.respond(DeleteTopicsResponse(responses: answers))
+            context.respond(
+                DeleteTopicsResponse(responses: answers), pausingAtLeast: answer.pauseMilliseconds)
         }
     }
 
-    private static func deleted(_ outcome: DeleteTopics.TopicOutcome, _ context: RequestContext) -> Deleted {
+    private static func deleted(
+        _ outcome: DeleteTopics.TopicOutcome, _ late: CommandRefusal?, _ context: RequestContext
+    ) -> Deleted {
         switch outcome.result {
         case .success(let topic):
+            if let late { return failed(topic.name, topic.id, late, context) }
             context.broker.logger.log(
                 .info, "topic deleted",
                 [LogField("topic", topic.name), LogField("peer", context.connection.peer)])
@@ -183,10 +201,13 @@ enum TopicHandlers {
                 assignments: asked.assignments.map { $0.map(\.brokerIDs) })
         }
         let command = CreatePartitions(topics: topics, validateOnly: request.validateOnly)
-        context.node.controller.submit(command, on: context.broker) { result in
+        context.node.controller.submit(
+            command, for: context, isStrict: context.version >= 3,
+            timeoutMilliseconds: timeout(request.timeoutMilliseconds, isDraft: request.validateOnly)
+        ) { answer in
             let outcomes: [(name: String, refusal: CommandRefusal?)] =
-                switch result {
-                case .success(let outcomes): outcomes.map { ($0.name, $0.refusal) }
+                switch answer.result {
+                case .success(let outcomes): outcomes.map { ($0.name, $0.refusal ?? answer.late) }
                 case .failure(let refusal): topics.map { ($0.name, refusal) }
                 }
             context.respond(
@@ -195,7 +216,7 @@ enum TopicHandlers {
                         if let refusal { note("partitions not added", name, refusal, context) }
                         return CreatePartitionsResponse.CreatePartitionsTopicResult(
                             name: name, errorCode: refusal?.code ?? .none, errorMessage: refusal?.message)
-                    }))
+                    }), pausingAtLeast: answer.pauseMilliseconds)
         }
     }
 }

@@ -43,7 +43,7 @@ final class LaneQuotas {
     /// Takes over the quotas as they are now. What was used stays counted.
     func update(_ image: ClientQuotasImage) {
         rules = QuotaRules(image)
-        isActive = QuotaKind.allCases.contains { rules.has($0) }
+        isActive = [QuotaKind.produce, .fetch, .request].contains { rules.has($0) }
         measuresTime = rules.has(.request)
         known.removeAll()
     }

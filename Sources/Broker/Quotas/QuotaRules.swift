@@ -8,6 +8,8 @@ enum QuotaKind: String, Sendable, CaseIterable {
     case fetch = "consumer_byte_rate"
     /// Time of the lanes that requests take, in percent of one lane.
     case request = "request_percentage"
+    /// Partitions made and deleted a second (KIP-599).
+    case mutation = "controller_mutation_rate"
 }
 
 /// Who shares a quota: all clients of a user, all users of a client ID, or a client ID of a user.

@@ -2,7 +2,7 @@ public import ClusterMetadata
 internal import KafkaProtocol
 
 /// Adds partitions to topics, each on its own.
-public struct CreatePartitions: ControllerCommand {
+public struct CreatePartitions: MutatingCommand {
     /// How far a topic is to grow.
     public struct Growth: Hashable, Sendable {
         public var name: String
@@ -23,11 +23,14 @@ public struct CreatePartitions: ControllerCommand {
         public let name: String
         /// Nil: done.
         public let refusal: CommandRefusal?
+        /// How many partitions the topic gets.
+        public let addedCount: Int
     }
 
     public var topics: [Growth]
     /// Nothing is made.
     public var validateOnly: Bool
+    public var allowance: MutationAllowance?
 
     public init(topics: [Growth], validateOnly: Bool = false) {
         self.topics = topics
@@ -43,6 +46,7 @@ public struct CreatePartitions: ControllerCommand {
         var placer = ReplicaPlacer(image.brokers.sorted, holding: image.topics, &context.generator)
         var records: [MetadataRecord] = []
         var outcomes: [TopicOutcome] = []
+        var allowance = validateOnly ? nil : allowance
         for topic in topics {
             guard let count = counts.removeValue(forKey: topic.name) else { continue }
             do throws(CommandRefusal) {
@@ -51,14 +55,21 @@ public struct CreatePartitions: ControllerCommand {
                         .invalidRequest, "topic \(TopicName.quoted(topic.name)) is named \(count) times")
                 }
                 let new = try self.records(topic, image, &placer, context, before: records.count)
+                try allowance?.take(new.count)
                 records += new
-                outcomes.append(TopicOutcome(name: topic.name, refusal: nil))
+                outcomes.append(TopicOutcome(name: topic.name, refusal: nil, addedCount: new.count))
             } catch {
-                outcomes.append(TopicOutcome(name: topic.name, refusal: error))
+                outcomes.append(TopicOutcome(name: topic.name, refusal: error, addedCount: 0))
             }
         }
         return Decision(outcomes, records: validateOnly ? [] : records)
     }
+
+    public func mutationCount(_ outcome: [TopicOutcome]) -> Int {
+        validateOnly ? 0 : outcome.reduce(0) { $0 + $1.addedCount }
+    }
+
+    public func refusals(in outcome: [TopicOutcome]) -> [CommandRefusal] { outcome.compactMap(\.refusal) }
 
     private func records(
         _ growth: Growth, _ image: MetadataImage, _ placer: inout ReplicaPlacer,

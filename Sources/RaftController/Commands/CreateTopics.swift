@@ -3,7 +3,7 @@ internal import KafkaProtocol
 public import RecordFormat
 
 /// Makes topics, each on its own: one may be refused while others are made.
-public struct CreateTopics: ControllerCommand {
+public struct CreateTopics: MutatingCommand {
     /// A topic to be made.
     public struct NewTopic: Hashable, Sendable {
         public var name: String
@@ -45,6 +45,7 @@ public struct CreateTopics: ControllerCommand {
     public var topics: [NewTopic]
     /// Nothing is made.
     public var validateOnly: Bool
+    public var allowance: MutationAllowance?
 
     public init(topics: [NewTopic], validateOnly: Bool = false) {
         self.topics = topics
@@ -58,7 +59,7 @@ public struct CreateTopics: ControllerCommand {
         var counts: [String: Int] = [:]
         for topic in topics { counts[topic.name, default: 0] += 1 }
         var placer = ReplicaPlacer(image.brokers.sorted, holding: image.topics, &context.generator)
-        var state = Draft(image: image)
+        var state = Draft(image: image, allowance: validateOnly ? nil : allowance)
         var outcomes: [TopicOutcome] = []
         for topic in topics {
             guard let count = counts.removeValue(forKey: topic.name) else { continue }
@@ -76,9 +77,21 @@ public struct CreateTopics: ControllerCommand {
         return Decision(outcomes, records: validateOnly ? [] : state.records)
     }
 
+    public func mutationCount(_ outcome: [TopicOutcome]) -> Int {
+        if validateOnly { return 0 }
+        return outcome.reduce(0) { count, topic in
+            if case .success(let made) = topic.result { count + Int(made.partitionCount) } else { count }
+        }
+    }
+
+    public func refusals(in outcome: [TopicOutcome]) -> [CommandRefusal] {
+        outcome.compactMap { if case .failure(let refusal) = $0.result { refusal } else { nil } }
+    }
+
     /// What the topics before this one of the same command will have made.
     private struct Draft {
         let image: MetadataImage
+        var allowance: MutationAllowance?
         var records: [MetadataRecord] = []
         var plainNames: [String: String] = [:]
 
@@ -110,6 +123,7 @@ public struct CreateTopics: ControllerCommand {
                     NewPartition.record(id, Int32(number), replicas: replicas, draft.image)))
         }
         try context.checkCount(draft.records.count + records.count)
+        try draft.allowance?.take(assignments.count)
         draft.records += records
         draft.plainNames[TopicsImage.plain(topic.name)] = topic.name
         return CreatedTopic(

@@ -9,11 +9,12 @@ public enum TopicReference: Hashable, Sendable {
 }
 
 /// Deletes topics, each on its own.
-public struct DeleteTopics: ControllerCommand {
+public struct DeleteTopics: MutatingCommand {
     /// A topic that was there.
     public struct DeletedTopic: Hashable, Sendable {
         public let name: String
         public let id: TopicID
+        public let partitionCount: Int
     }
 
     /// What became of one topic.
@@ -23,6 +24,7 @@ public struct DeleteTopics: ControllerCommand {
     }
 
     public var topics: [TopicReference]
+    public var allowance: MutationAllowance?
 
     public init(topics: [TopicReference]) { self.topics = topics }
 
@@ -34,6 +36,7 @@ public struct DeleteTopics: ControllerCommand {
         var records: [MetadataRecord] = []
         var outcomes: [TopicOutcome] = []
         var removed: Set<TopicID> = []
+        var allowance = allowance
         for reference in topics {
             do throws(CommandRefusal) {
                 let topic = try find(reference, image)
@@ -44,15 +47,29 @@ public struct DeleteTopics: ControllerCommand {
                 guard removed.insert(topic.id).inserted else {
                     throw CommandRefusal(.invalidRequest, "topic \(topic.name) is named more than once")
                 }
+                try allowance?.take(topic.partitions.count)
                 records.append(.removeTopic(RemoveTopicRecord(topicID: topic.id)))
                 outcomes.append(
                     TopicOutcome(
-                        topic: reference, result: .success(DeletedTopic(name: topic.name, id: topic.id))))
+                        topic: reference,
+                        result: .success(
+                            DeletedTopic(
+                                name: topic.name, id: topic.id, partitionCount: topic.partitions.count))))
             } catch {
                 outcomes.append(TopicOutcome(topic: reference, result: .failure(error)))
             }
         }
         return Decision(outcomes, records: records)
+    }
+
+    public func mutationCount(_ outcome: [TopicOutcome]) -> Int {
+        outcome.reduce(0) { count, topic in
+            if case .success(let deleted) = topic.result { count + deleted.partitionCount } else { count }
+        }
+    }
+
+    public func refusals(in outcome: [TopicOutcome]) -> [CommandRefusal] {
+        outcome.compactMap { if case .failure(let refusal) = $0.result { refusal } else { nil } }
     }
 
     private func find(
