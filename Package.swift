@@ -82,6 +82,9 @@ let package = Package(
             "RaftController",
             ["Base", "SystemIO", "RecordFormat", "LogStorage", "KafkaProtocol", "ClusterMetadata"]),
 
+        // Level 4: who keeps groups and what they have committed.
+        library("Coordinators", ["Base", "RecordFormat", "KafkaProtocol"]),
+
         // Level 5: the node.
         library(
             "Broker",
@@ -138,6 +141,7 @@ let package = Package(
                 "Base", "SystemIO", "RecordFormat", "LogStorage", "KafkaProtocol", "ClusterMetadata",
                 "RaftController", "SimulationKit",
             ]),
+        tests("CoordinatorsTests", ["Base", "RecordFormat", "KafkaProtocol", "Coordinators"]),
         tests(
             "BrokerTests",
             [

@@ -46,6 +46,7 @@ let moduleRules: [ModuleRule] = [
     ModuleRule(
         "RaftController", level: 4,
         ["Base", "SystemIO", "RecordFormat", "LogStorage", "KafkaProtocol", "ClusterMetadata"]),
+    ModuleRule("Coordinators", level: 4, ["Base", "RecordFormat", "KafkaProtocol"]),
     ModuleRule(
         "Broker", level: 5,
         [
@@ -106,6 +107,9 @@ let moduleRules: [ModuleRule] = [
         "TransportTests", level: testLevel,
         ["Base", "SystemIO", "Transport", "SimulationKit", "CAllocationCounter"],
         system: testing + ["Synchronization"]),
+    ModuleRule(
+        "CoordinatorsTests", level: testLevel, ["Base", "RecordFormat", "KafkaProtocol", "Coordinators"],
+        system: testing),
     ModuleRule(
         "BrokerTests", level: testLevel,
         [

@@ -1,0 +1,59 @@
+internal import KafkaProtocol
+
+/// DescribeGroups, ListGroups and DeleteGroups.
+extension GroupMachine {
+    func describe(_ id: String, _ caller: GroupCaller) -> DescribeGroupsResponse.DescribedGroup {
+        guard let group = groups[id] else {
+            var answer = DescribeGroupsResponse.DescribedGroup(
+                groupID: id, groupState: ClassicGroupState.dead.rawValue)
+            if caller.version >= 6 {
+                answer.errorCode = .groupIDNotFound
+                answer.errorMessage = "Group \(id) not found."
+            }
+            return answer
+        }
+        let isStable = group.state == .stable
+        return DescribeGroupsResponse.DescribedGroup(
+            groupID: id, groupState: group.state.rawValue, protocolType: group.protocolType ?? "",
+            protocolData: isStable ? group.protocolName ?? "" : "",
+            members: group.members.all.map { member in
+                DescribeGroupsResponse.DescribedGroupMember(
+                    memberID: member.id, groupInstanceID: member.instanceID, clientID: member.clientID,
+                    clientHost: member.clientHost,
+                    // Between two generations there is no metadata that would hold.
+                    memberMetadata: isStable ? member.metadata(group.protocolName) : [],
+                    memberAssignment: isStable ? member.assignment : [])
+            })
+    }
+
+    /// The type that classic groups are listed under (KIP-848).
+    private static let classicType = "classic"
+
+    func list(states: [String], types: [String]) -> ListGroupsResponse {
+        let wantedStates = Set(states.map { $0.lowercased() })
+        let wantedTypes = Set(types.map { $0.lowercased() })
+        if !wantedTypes.isEmpty && !wantedTypes.contains(Self.classicType) { return ListGroupsResponse() }
+        let wanted = groups.values.filter {
+            wantedStates.isEmpty || wantedStates.contains($0.state.rawValue.lowercased())
+        }
+        return ListGroupsResponse(
+            groups: wanted.sorted { $0.id < $1.id }.map {
+                ListGroupsResponse.ListedGroup(
+                    groupID: $0.id, protocolType: $0.protocolType ?? "", groupState: $0.state.rawValue,
+                    groupType: Self.classicType)
+            })
+    }
+
+    func delete(_ id: String, _ effects: inout Effects) -> DeleteGroupsResponse.DeletableGroupResult {
+        guard let group = groups[id] else {
+            return DeleteGroupsResponse.DeletableGroupResult(groupID: id, errorCode: .groupIDNotFound)
+        }
+        guard group.state == .empty else {
+            return DeleteGroupsResponse.DeletableGroupResult(groupID: id, errorCode: .nonEmptyGroup)
+        }
+        effects.isAtomic = false
+        for (key, _) in offsets.sorted(of: id) { effects.records.append(.offset(key, nil)) }
+        effects.records.append(.classicGroup(id, nil))
+        return DeleteGroupsResponse.DeletableGroupResult(groupID: id)
+    }
+}

@@ -1,0 +1,150 @@
+public import KafkaProtocol
+public import RecordFormat
+
+/// The groups of one partition of `__consumer_offsets` with their members and offsets.
+public final class GroupMachine: CoordinatorMachine {
+    /// What it is asked.
+    public typealias Request = GroupRequest
+    /// What it writes.
+    public typealias Record = GroupRecord
+
+    /// May be changed at any time; what has begun goes on as it was.
+    public var settings: GroupSettings
+    var groups: [String: ClassicGroup] = [:]
+    var offsets = OffsetTable()
+    private(set) var deadlines = DeadlineQueue<GroupTimer>()
+    private var nextSerial: UInt64 = 0
+    /// Groups that the look after expired offsets, which is under way, has yet to come to.
+    var unswept: [String] = []
+
+    public init(_ settings: GroupSettings) { self.settings = settings }
+
+    /// How many groups there are.
+    public var groupCount: Int { groups.count }
+
+    // MARK: Records
+
+    public func replay(key: RawSpan, value: RawSpan?) throws(ProtocolError) {
+        switch try GroupRecord(key: key, value: value) {
+        case .offset(let key, let committed): apply(key, committed, Self.loading)
+        case .classicGroup(let id, let value?): groups[id] = ClassicGroup(id, value)
+        case .classicGroup(let id, nil): forget(id, Self.loading)
+        case nil: break
+        }
+    }
+
+    /// While the log is read, nothing has a time.
+    private static let loading = CoordinatorMoment(monotonicMilliseconds: 0, wallClockMilliseconds: 0)
+
+    public func appended(_ records: [GroupRecord], _ now: CoordinatorMoment) {
+        for record in records {
+            switch record {
+            case .offset(let key, let committed): apply(key, committed, now)
+            case .classicGroup(let id, _?): groups[id]?.isRecorded = true
+            case .classicGroup(let id, nil): forget(id, now)
+            }
+        }
+    }
+
+    private func apply(_ key: OffsetKey, _ committed: CommittedOffset?, _ now: CoordinatorMoment) {
+        if committed != nil && groups[key.group] == nil { groups[key.group] = ClassicGroup(key.group, now) }
+        offsets.set(key, committed)
+    }
+
+    private func forget(_ id: String, _ now: CoordinatorMoment) {
+        guard let group = groups.removeValue(forKey: id) else { return }
+        group.transition(to: .dead, now)
+        // Offsets that are still there are those of a group without members.
+        if offsets.hasAny(of: id) { groups[id] = ClassicGroup(id, now) }
+    }
+
+    public func refused(_ records: [GroupRecord], _ now: CoordinatorMoment, _ effects: inout Effects) {
+        for record in records {
+            guard case .classicGroup(let id, _?) = record, let group = groups[id] else { continue }
+            // Nobody may go by an assignment that a restart would not know.
+            if group.state == .stable { prepareRebalance(group, now, &effects) }
+        }
+    }
+
+    // MARK: Requests
+
+    public func handle(
+        _ request: GroupRequest, _ token: ReplyToken, random: UniqueID, _ now: CoordinatorMoment,
+        _ effects: inout Effects
+    ) {
+        switch request {
+        case .join(let request, let caller):
+            let joiner = Joiner(request, caller, token, random)
+            if let refusal = join(joiner, now, &effects) {
+                effects.answer(token, .join(refusal))
+            }
+        case .sync(let request): sync(request, token, now, &effects)
+        case .heartbeat(let request):
+            effects.answer(
+                token, .heartbeat(HeartbeatResponse(errorCode: heartbeat(request, now, &effects))))
+        case .leave(let request, let caller):
+            effects.answer(token, .leave(leave(request, caller, now, &effects)))
+        case .commit(let request, let caller):
+            effects.answer(token, .commit(commit(request, caller, now, &effects)))
+        case .fetch(let group, let requireStable):
+            effects.answer(token, .fetch(fetch(group, requireStable: requireStable)))
+        case .deleteOffsets(let request):
+            effects.answer(token, .deleteOffsets(deleteOffsets(request, &effects)))
+        case .describe(let group, let caller): effects.answer(token, .describe(describe(group, caller)))
+        case .list(let states, let types): effects.answer(token, .list(list(states: states, types: types)))
+        case .delete(let group): effects.answer(token, .delete(delete(group, &effects)))
+        }
+    }
+
+    // MARK: Time
+
+    /// What is looked after when its moment comes.
+    enum GroupTimer {
+        case session(group: String, member: String)
+        case pendingJoin(group: String, member: String)
+        case join(group: String, serial: UInt64)
+        case sync(group: String, serial: UInt64)
+        case sweep
+    }
+
+    func schedule(_ timer: GroupTimer, at deadline: Int64) { deadlines.add(timer, at: deadline) }
+
+    /// Names a timer, so that one that was given up is recognised.
+    func takeSerial() -> UInt64 {
+        nextSerial += 1
+        return nextSerial
+    }
+
+    public func loaded(_ now: CoordinatorMoment, _ effects: inout Effects) {
+        for id in groups.keys.sorted() {
+            guard let group = groups[id] else { continue }
+            for place in group.members.all.indices {
+                touch(group, place, group.members[place].sessionTimeout, now)
+            }
+            if group.state == .stable && group.members.count > settings.maximumSize {
+                prepareRebalance(group, now, &effects)
+            }
+        }
+        schedule(.sweep, at: now.monotonicMilliseconds + settings.offsetsRetentionCheck)
+    }
+
+    public var nextDeadline: Int64? { unswept.isEmpty ? deadlines.first : .min }
+
+    public func expire(_ now: CoordinatorMoment, _ effects: inout Effects) -> Bool {
+        if let id = unswept.popLast() {
+            sweep(id, now, &effects)
+            return true
+        }
+        guard let due = deadlines.takeDue(now.monotonicMilliseconds) else { return false }
+        switch due.element {
+        case .session(let id, let member): sessionTimer(id, member, due.deadline, now, &effects)
+        case .pendingJoin(let id, let member): pendingJoinTimer(id, member, due.deadline, now, &effects)
+        case .join(let id, let serial): joinTimer(id, serial, now, &effects)
+        case .sync(let id, let serial): syncTimer(id, serial, now, &effects)
+        case .sweep:
+            unswept = groups.keys.sorted(by: >)
+            schedule(.sweep, at: now.monotonicMilliseconds + settings.offsetsRetentionCheck)
+        }
+        return true
+    }
+}
