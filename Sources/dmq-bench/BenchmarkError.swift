@@ -8,6 +8,8 @@ enum BenchmarkError: Error, CustomStringConvertible {
     /// The broker, or what is said about it, cannot be used.
     case broker(String)
 
+    /// Some benchmarks failed, as was told.
+    case unfinished(Int, of: Int)
     /// Options that do not fit together.
     case wrongOptions(String)
 
@@ -16,6 +18,7 @@ enum BenchmarkError: Error, CustomStringConvertible {
         case .baselineFailed(let what): "the baseline failed: \(what)"
         case .wrongResult(let what): "wrong result: \(what)"
         case .lostAppends(let reason): "appends were lost: \(reason)"
+        case .unfinished(let count, let all): "\(count) of \(all) benchmarks failed"
         case .broker(let reason), .wrongOptions(let reason): reason
         }
     }

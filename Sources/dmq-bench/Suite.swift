@@ -68,6 +68,7 @@ enum Suite {
     typealias Maker = (WorkDirectory) throws -> any Benchmark
 
     /// - Parameter makers: in the order in which they run; each is made when the one before it is done.
+    /// - Throws: when all have run, and some of them failed.
     static func run(_ makers: [Maker], _ options: SuiteOptions) throws {
         let progress = Progress()
         let directory = try WorkDirectory(in: options.directory)
@@ -78,13 +79,20 @@ enum Suite {
             throw BenchmarkError.baselineFailed("no memory to touch")
         }
         progress.end()
+        var failureCount = 0
         for make in makers {
-            let comparison = try Comparison.run(
-                try make(directory), count: options.runCount, showsTargets: !options.isSmoke,
-                progress: progress)
-            print(options.writesJSON ? Report.json(comparison) : Report.text(comparison))
-            // Each figure is to be seen when it is there, by those who read a pipe too.
-            dmq_flush_output()
+            let benchmark = try make(directory)
+            do {
+                let comparison = try Comparison.run(
+                    benchmark, count: options.runCount, showsTargets: !options.isSmoke, progress: progress)
+                print(options.writesJSON ? Report.json(comparison) : Report.text(comparison))
+                // Each figure is to be seen when it is there, by those who read a pipe too.
+                dmq_flush_output()
+            } catch {
+                dmq_show("dmq-bench: \(benchmark.title): \(error)\n")
+                failureCount += 1
+            }
         }
+        if failureCount > 0 { throw BenchmarkError.unfinished(failureCount, of: makers.count) }
     }
 }

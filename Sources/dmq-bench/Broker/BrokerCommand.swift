@@ -17,6 +17,7 @@ enum BrokerCommand {
                 name: "crowd", summary: "Many producers of single records, and consumers at the tail."),
             CommandDescription(
                 name: "start", summary: "Start to the first answer; memory and CPU time with nothing to do."),
+            CommandDescription(name: "restart", summary: "The same with many partitions that were stored."),
             CommandDescription(name: "all", summary: "Everything that has a target, with its target."),
             CommandDescription(
                 name: "ceiling", summary: "Only serves, in C, with its files in --directory, until killed."),
@@ -65,6 +66,9 @@ enum BrokerCommand {
             CommandOption("consumers", .integer(0...1000), default: "50", summary: "of a crowd, at the tail"),
             CommandOption(
                 "requests", .integer(1...100_000_000), default: "300000", summary: "of a crowd's run"),
+            CommandOption(
+                "stored-partitions", .integer(1...1_000_000), default: "10000",
+                summary: "of a server that starts again"),
             CommandOption(
                 "server", .text, placeholder: "PATH", summary: "the dmq to measure [beside this program]"),
             CommandOption(

@@ -20,6 +20,8 @@ struct BrokerOptions: Equatable {
     var producerCount = 1000
     var consumerCount = 50
     var requestCount = 300_000
+    /// Of a server that starts again.
+    var storedPartitionCount = 10_000
     /// Path of the program `dmq`.
     var server = BrokerOptions.neighbour
     /// Settings of the server, `key=value`.
@@ -43,6 +45,7 @@ struct BrokerOptions: Equatable {
         reader.integer("producers", &producerCount)
         reader.integer("consumers", &consumerCount)
         reader.integer("requests", &requestCount)
+        reader.integer("stored-partitions", &storedPartitionCount)
         reader.duration("duration", &duration)
         durability = AckDurability(rawValue: command.text("durability")) ?? .pageCache
         if let path = command.textIfGiven("server") { server = path }
@@ -56,6 +59,7 @@ struct BrokerOptions: Equatable {
         producerCount = 20
         consumerCount = 4
         requestCount = 500
+        storedPartitionCount = 20
     }
 
     /// The `dmq` that was built with this program.

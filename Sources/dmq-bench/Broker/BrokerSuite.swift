@@ -18,6 +18,7 @@ struct BrokerSuite {
         case "latency": return [{ RateBenchmark(options, $0) }]
         case "crowd": return [{ CrowdBenchmark(options, $0) }]
         case "start": return [{ StartBenchmark(options, $0) }]
+        case "restart": return [{ RestartBenchmark(options, $0) }]
         default: return all
         }
     }
@@ -51,6 +52,10 @@ struct BrokerSuite {
                         Target(.start, .atMost(50)), Target(.memory, .atMost(30)),
                         Target(.coreShare, .atMost(0.1)),
                     ])
+            },
+            {
+                RestartBenchmark(
+                    large, $0, targets: [Target(.start, .atMost(3000)), Target(.coreShare, .atMost(0.1))])
             },
         ]
     }

@@ -5,8 +5,7 @@ import CBaseline
 final class ConsumeBenchmark: Benchmark {
     private let options: BrokerOptions
     private let directory: WorkDirectory
-    private var dmq: LoadedServer?
-    private var ceiling: LoadedServer?
+    private var servers: LoadedPair?
     let targets: [Target]
 
     init(_ options: BrokerOptions, _ directory: WorkDirectory, targets: [Target] = []) {
@@ -32,24 +31,18 @@ final class ConsumeBenchmark: Benchmark {
     }
 
     func prepare() throws {
-        dmq = try filled(.dmq)
-        ceiling = try filled(.ceiling)
+        let servers = try LoadedPair(options, directory, recordsPerBatch: options.recordsPerBatch)
+        for server in [servers.dmq, servers.ceiling] {
+            try server.produce(options.batchCount, inFlight: options.inFlight)
+        }
+        self.servers = servers
     }
 
-    private func filled(_ kind: TestedServerKind) throws -> LoadedServer {
-        let loaded = try LoadedServer(kind, options, directory, recordsPerBatch: options.recordsPerBatch)
-        try loaded.produce(options.batchCount, inFlight: options.inFlight)
-        return loaded
-    }
+    func run() throws -> Sample { try measure(servers?.dmq) }
 
-    func run() throws -> Sample { try measure(dmq) }
+    func runBaseline() throws -> Sample { try measure(servers?.ceiling) }
 
-    func runBaseline() throws -> Sample { try measure(ceiling) }
-
-    func finish() throws {
-        dmq = nil
-        ceiling = nil
-    }
+    func finish() throws { servers = nil }
 
     private func measure(_ loaded: LoadedServer?) throws -> Sample {
         guard let loaded else { return Sample() }

@@ -5,8 +5,7 @@ import CBaseline
 final class RateBenchmark: Benchmark {
     private let options: BrokerOptions
     private let directory: WorkDirectory
-    private var dmq: LoadedServer?
-    private var ceiling: LoadedServer?
+    private var servers: LoadedPair?
     let targets: [Target]
 
     init(_ options: BrokerOptions, _ directory: WorkDirectory, targets: [Target] = []) {
@@ -31,19 +30,17 @@ final class RateBenchmark: Benchmark {
     }
 
     func prepare() throws {
-        dmq = try LoadedServer(.dmq, options, directory, recordsPerBatch: 1)
-        ceiling = try LoadedServer(.ceiling, options, directory, recordsPerBatch: 1)
-        for loaded in [dmq, ceiling] { _ = try measure(loaded, options.rate) }
+        let servers = try LoadedPair(options, directory, recordsPerBatch: 1)
+        // A second of it, unmeasured.
+        for server in [servers.dmq, servers.ceiling] { _ = try measure(server, options.rate) }
+        self.servers = servers
     }
 
-    func run() throws -> Sample { try measure(dmq, recordCount) }
+    func run() throws -> Sample { try measure(servers?.dmq, recordCount) }
 
-    func runBaseline() throws -> Sample { try measure(ceiling, recordCount) }
+    func runBaseline() throws -> Sample { try measure(servers?.ceiling, recordCount) }
 
-    func finish() throws {
-        dmq = nil
-        ceiling = nil
-    }
+    func finish() throws { servers = nil }
 
     private var recordCount: Int {
         max(1, Int(options.durationNanoseconds / (1_000_000_000 / UInt64(options.rate))))
