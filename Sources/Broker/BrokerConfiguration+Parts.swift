@@ -16,7 +16,7 @@ extension BrokerConfiguration {
     private var backEnd: NetworkChoice {
         switch settings[BrokerSettings.backEnd] {
         case .automatic: .auto
-        case .ring: .auto
+        case .ring: .ioUring
         case .epoll: .epoll
         }
     }

@@ -31,6 +31,8 @@ public final class SubmissionRing {
     /// How the kernel runs completions: `deferred`, `cooperative` or `plain`; for the log.
     public let mode: String
 
+    private static let ownCompletionSize: UInt32 = 1 << 3
+
     /// The ways to set up a ring, the best first; older kernels answer EINVAL to those they do not know.
     private static let modes: [(name: String, flags: UInt32)] = {
         let clamp: UInt32 = 1 << 4
@@ -49,19 +51,26 @@ public final class SubmissionRing {
         ]
     }()
 
-    /// - Parameter entries: requests that can be prepared between two submissions; rounded up to a power of
-    ///   two.
+    /// - Parameters:
+    ///   - entries: requests that can be prepared between two submissions; rounded up to a power of two.
+    ///   - completionEntries: completions that wait to be drained; nil for twice the entries.
     /// - Throws: what io_uring_setup answers: `notPermitted` under a seccomp filter or the sysctl
     ///   kernel.io_uring_disabled, `notImplemented` where the kernel has no io_uring.
-    public init(entries: Int) throws(IOError) {
+    public init(entries: Int, completionEntries: Int? = nil) throws(IOError) {
         ring = UnsafeMutablePointer<io_uring>.allocate(capacity: 1)
         ring.initialize(to: io_uring())
         var refusal = IOError(.ring, "io_uring_setup", .invalidArgument)
         for candidate in Self.modes {
             do {
                 let queue = ring
+                var parameters = io_uring_params()
+                parameters.flags = candidate.flags
+                if let completionEntries {
+                    parameters.flags |= Self.ownCompletionSize
+                    parameters.cq_entries = UInt32(completionEntries)
+                }
                 _ = try SystemCall.negated(.ring, "io_uring_setup") {
-                    io_uring_queue_init(UInt32(entries), queue, candidate.flags)
+                    io_uring_queue_init_params(UInt32(entries), queue, &parameters)
                 }
                 mode = candidate.name
                 isEnabled = candidate.name != "deferred"
@@ -73,6 +82,19 @@ public final class SubmissionRing {
         }
         ring.deallocate()
         throw refusal
+    }
+
+    /// What to do when the kernel refuses a ring.
+    static func hint(_ error: Errno) -> String {
+        switch error {
+        case .notPermitted, .accessDenied:
+            "allow io_uring_setup in the seccomp profile, and see the sysctl kernel.io_uring_disabled"
+        case .notImplemented: "the kernel was built without io_uring"
+        case .notSupported: "io_uring of this kernel is too old: 5.13 is the first that will do"
+        case .noMemory: "raise the limit of locked memory (ulimit -l)"
+        case .tooManyOpenFiles: "raise the limit of open files (ulimit -n)"
+        default: "see io_uring_setup(2)"
+        }
     }
 
     deinit {
@@ -93,6 +115,9 @@ public final class SubmissionRing {
 
     /// Requests that can still be prepared before the next submission.
     public var spaceLeft: Int { Int(io_uring_sq_space_left(ring)) }
+
+    /// Requests that were prepared and that the kernel has not taken yet.
+    var preparedCount: Int { Int(io_uring_sq_ready(ring)) }
 
     // MARK: Preparing
 
@@ -164,6 +189,15 @@ public final class SubmissionRing {
     public func prepareReadable(_ descriptor: Int32, userData: UInt64) -> Bool {
         guard let entry = nextEntry(userData) else { return false }
         io_uring_prep_poll_add(entry, descriptor, UInt32(POLLIN))
+        Self.finish(entry, userData, linked: false)
+        return true
+    }
+
+    /// Prepares to be told of each change of `descriptor` to one of `conditions` (poll(2)), at once if one
+    /// holds already, until a completion says that nothing follows.
+    func prepareEdges(_ descriptor: Int32, _ conditions: UInt32, userData: UInt64) -> Bool {
+        guard let entry = nextEntry(userData) else { return false }
+        io_uring_prep_poll_multishot(entry, descriptor, conditions)
         Self.finish(entry, userData, linked: false)
         return true
     }

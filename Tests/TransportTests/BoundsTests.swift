@@ -8,7 +8,7 @@ import Testing
 struct BoundsTests {
     @Test(
         "A frame that is too long is refused before it has memory, with peer and size in the log",
-        arguments: NetworkChoice.allCases)
+        arguments: NetworkChoice.backEnds)
     func oversize(_ backend: NetworkChoice) throws {
         var settings = TransportSettings()
         settings.maximumFrameByteCount = 1000
@@ -29,7 +29,7 @@ struct BoundsTests {
         #expect(lines.count == 1)
     }
 
-    @Test("A negative length ends the connection", arguments: NetworkChoice.allCases)
+    @Test("A negative length ends the connection", arguments: NetworkChoice.backEnds)
     func negative(_ backend: NetworkChoice) throws {
         var reasons: [CloseReason] = []
         let handler = ScriptedHandler()
@@ -47,7 +47,7 @@ struct BoundsTests {
 
     @Test(
         "As many requests are handled as may be in flight, and one more for each that is answered",
-        arguments: NetworkChoice.allCases)
+        arguments: NetworkChoice.backEnds)
     func inFlight(_ backend: NetworkChoice) throws {
         var settings = TransportSettings()
         settings.requestsInFlightPerConnection = 5
@@ -77,7 +77,7 @@ struct BoundsTests {
 
     @Test(
         "A peer that reads nothing is given no more than the bound, and all of it when it reads",
-        arguments: NetworkChoice.allCases)
+        arguments: NetworkChoice.backEnds)
     func peerNeverReads(_ backend: NetworkChoice) throws {
         var settings = TransportSettings()
         settings.pendingOutByteCount = 300_000
@@ -106,7 +106,7 @@ struct BoundsTests {
         #expect(frames.allSatisfy { $0 == body })
     }
 
-    @Test("Requests wait for memory, and go on when it comes back", arguments: NetworkChoice.allCases)
+    @Test("Requests wait for memory, and go on when it comes back", arguments: NetworkChoice.backEnds)
     func memory(_ backend: NetworkChoice) throws {
         var held: [(BufferSlice, ResponseTicket)] = []
         let handler = ScriptedHandler()
@@ -139,7 +139,7 @@ struct BoundsTests {
         #expect(answered == 12)
     }
 
-    @Test("Reading is put off for as long as a quota says", arguments: NetworkChoice.allCases)
+    @Test("Reading is put off for as long as a quota says", arguments: NetworkChoice.backEnds)
     func pause(_ backend: NetworkChoice) throws {
         let handler = ScriptedHandler()
         var handled = 0
@@ -164,7 +164,7 @@ struct BoundsTests {
 
     @Test(
         "Connections above the node's limit and the address's are refused with the setting's name",
-        arguments: NetworkChoice.allCases)
+        arguments: NetworkChoice.backEnds)
     func limits(_ backend: NetworkChoice) throws {
         var limits = ConnectionLimits.Settings(total: 3, perAddress: 2)
         let server = try HandTurnedServer(backend, limits: limits)
@@ -201,7 +201,7 @@ struct BoundsTests {
 
     @Test(
         "Connections that come too fast wait, or are refused by their address",
-        arguments: NetworkChoice.allCases)
+        arguments: NetworkChoice.backEnds)
     func rates(_ backend: NetworkChoice) throws {
         var limits = ConnectionLimits.Settings()
         limits.rate = 2

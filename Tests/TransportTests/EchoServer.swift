@@ -5,6 +5,11 @@ import SystemIO
 
 @testable import Transport
 
+extension NetworkChoice {
+    /// All that `auto` may come to.
+    static let backEnds: [NetworkChoice] = [.ioUring, .epoll]
+}
+
 /// Answers every frame with the frame.
 final class EchoHandler: FrameHandler {
     func connectionOpened(_ connection: Connection) {}

@@ -8,7 +8,7 @@ import Testing
 struct FirstBytesTests {
     @Test(
         "HTTP is answered with 404 and what there is instead, however the request arrives",
-        arguments: NetworkChoice.allCases, [1, 3, 1000])
+        arguments: NetworkChoice.backEnds, [1, 3, 1000])
     func http(_ backend: NetworkChoice, _ step: Int) throws {
         let server = try HandTurnedServer(backend)
         for method in ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT"] {
@@ -41,7 +41,7 @@ struct FirstBytesTests {
     }
 
     @Test(
-        "Whoever serves HTTP gets the connection with nothing read from it", arguments: NetworkChoice.allCases
+        "Whoever serves HTTP gets the connection with nothing read from it", arguments: NetworkChoice.backEnds
     )
     func adopted(_ backend: NetworkChoice) throws {
         let adopter = Adopter()
@@ -66,7 +66,7 @@ struct FirstBytesTests {
         #expect(try other.frames(1, server) == [[4]])
     }
 
-    @Test("TLS gets a line in the log that says what to do", arguments: NetworkChoice.allCases)
+    @Test("TLS gets a line in the log that says what to do", arguments: NetworkChoice.backEnds)
     func tls(_ backend: NetworkChoice) throws {
         let server = try HandTurnedServer(backend)
         let client = try server.connect()
@@ -95,7 +95,7 @@ struct FirstBytesTests {
         }
     }
 
-    @Test("A connection that says too little is given up in time", arguments: NetworkChoice.allCases)
+    @Test("A connection that says too little is given up in time", arguments: NetworkChoice.backEnds)
     func tooFew(_ backend: NetworkChoice) throws {
         let server = try HandTurnedServer(backend)
         let client = try server.connect()
@@ -109,7 +109,7 @@ struct FirstBytesTests {
         #expect(client.received.isEmpty)
     }
 
-    @Test("A peer that connects and goes leaves nothing behind", arguments: NetworkChoice.allCases)
+    @Test("A peer that connects and goes leaves nothing behind", arguments: NetworkChoice.backEnds)
     func comeAndGo(_ backend: NetworkChoice) throws {
         var opened = 0
         let handler = ScriptedHandler()

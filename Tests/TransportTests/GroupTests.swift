@@ -64,7 +64,7 @@ struct GroupTests {
 
     @Test(
         "Connections are spread evenly over the lanes, and each stays where it is",
-        arguments: NetworkChoice.allCases)
+        arguments: NetworkChoice.backEnds)
     func spread(_ backend: NetworkChoice) throws {
         final class IndexHandler: FrameHandler {
             func connectionOpened(_ connection: Connection) {}
@@ -85,7 +85,7 @@ struct GroupTests {
         for index in 0..<3 { #expect(first.filter { $0 == UInt8(index) }.count == 4) }
     }
 
-    @Test("A request may be answered from another lane", arguments: NetworkChoice.allCases)
+    @Test("A request may be answered from another lane", arguments: NetworkChoice.backEnds)
     func crossLane(_ backend: NetworkChoice) throws {
         final class Hopping: FrameHandler {
             let target: @Sendable () -> Lane
@@ -124,7 +124,7 @@ struct GroupTests {
         #expect(error?.subject == "127.0.0.1:\(server.listener.address.port)")
     }
 
-    @Test("IPv6 works, and a listener at every address takes both", arguments: NetworkChoice.allCases)
+    @Test("IPv6 works, and a listener at every address takes both", arguments: NetworkChoice.backEnds)
     func ipv6(_ backend: NetworkChoice) throws {
         let server = try RunningServer(backend, lanes: 1, address: SocketAddress(.ipv6Loopback, port: 0))
         #expect(server.listener.address.description == "[::1]:\(server.listener.address.port)")
@@ -140,7 +140,7 @@ struct GroupTests {
     }
 
     @Test(
-        "Stopping answers what is in flight, and then ends the connections", arguments: NetworkChoice.allCases
+        "Stopping answers what is in flight, and then ends the connections", arguments: NetworkChoice.backEnds
     )
     func drain(_ backend: NetworkChoice) throws {
         final class Late: FrameHandler {
@@ -169,7 +169,7 @@ struct GroupTests {
         #expect(server.listener.limits.count == 0)
     }
 
-    @Test("What is not answered by the deadline is not waited for", arguments: NetworkChoice.allCases)
+    @Test("What is not answered by the deadline is not waited for", arguments: NetworkChoice.backEnds)
     func drainDeadline(_ backend: NetworkChoice) throws {
         final class Never: FrameHandler {
             func connectionOpened(_ connection: Connection) {}

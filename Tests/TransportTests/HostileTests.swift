@@ -8,7 +8,7 @@ import Testing
 struct HostileTests {
     @Test(
         "Random bytes, lying lengths and broken streams are survived in bounded memory, others are served",
-        arguments: NetworkChoice.allCases)
+        arguments: NetworkChoice.backEnds)
     func randomStreams(_ backend: NetworkChoice) throws {
         var settings = TransportSettings()
         settings.maximumFrameByteCount = 1 << 20

@@ -55,7 +55,7 @@ struct LaneTests {
     }
 
     @Test(
-        "What is submitted runs in its order, and wakes a lane that sleeps", arguments: NetworkChoice.allCases
+        "What is submitted runs in its order, and wakes a lane that sleeps", arguments: NetworkChoice.backEnds
     )
     func submit(_ backend: NetworkChoice) throws {
         let lane = try lane(backend, SystemClock())
@@ -72,7 +72,7 @@ struct LaneTests {
         #expect(!lane.submit {})
     }
 
-    @Test("A lane with nothing to do sleeps: it makes no turns", arguments: NetworkChoice.allCases)
+    @Test("A lane with nothing to do sleeps: it makes no turns", arguments: NetworkChoice.backEnds)
     func idle(_ backend: NetworkChoice) throws {
         let lane = try lane(backend, SystemClock())
         let thread = try JoinableThread(name: "lane") { lane.run() }
@@ -89,7 +89,7 @@ struct LaneTests {
 
     @Test(
         "Timers of a lane fire when the clock says so, and the wait in the kernel ends for them",
-        arguments: NetworkChoice.allCases)
+        arguments: NetworkChoice.backEnds)
     func scheduling(_ backend: NetworkChoice) throws {
         let clock = SimulatedClock()
         let lane = try lane(backend, clock)
@@ -126,7 +126,7 @@ struct LaneTests {
 
     @Test(
         "The completions of an append queue end the lane's wait",
-        arguments: NetworkChoice.allCases, AppendQueueChoice.allCases)
+        arguments: NetworkChoice.backEnds, AppendQueueChoice.allCases)
     func appendQueue(_ backend: NetworkChoice, _ choice: AppendQueueChoice) throws {
         let directory = try TemporaryDirectory()
         let lane = try lane(backend)

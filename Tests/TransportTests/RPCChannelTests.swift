@@ -24,7 +24,7 @@ struct RPCChannelTests {
 
     @Test(
         "Frames go out and answers come back in order, those sent before the connection is there too",
-        arguments: NetworkChoice.allCases)
+        arguments: NetworkChoice.backEnds)
     func echo(_ backend: NetworkChoice) throws {
         let server = try HandTurnedServer(backend)
         let delegate = Delegate()
@@ -46,7 +46,7 @@ struct RPCChannelTests {
         try server.turn { server.lane.connections.count == 0 }
     }
 
-    @Test("Nobody listens: the channel is told why", arguments: NetworkChoice.allCases)
+    @Test("Nobody listens: the channel is told why", arguments: NetworkChoice.backEnds)
     func refused(_ backend: NetworkChoice) throws {
         let server = try HandTurnedServer(backend)
         // A port that was just free, and is again.
@@ -60,7 +60,7 @@ struct RPCChannelTests {
         #expect(server.lane.connections.count == 0)
     }
 
-    @Test("A peer that does not answer is given up in time", arguments: NetworkChoice.allCases)
+    @Test("A peer that does not answer is given up in time", arguments: NetworkChoice.backEnds)
     func connectTimeOut(_ backend: NetworkChoice) throws {
         let server = try HandTurnedServer(backend)
         // A listener that accepts nothing: when its queue is full, further ones wait for an answer.
@@ -80,7 +80,7 @@ struct RPCChannelTests {
         withExtendedLifetime(waiting) {}
     }
 
-    @Test("A server that ends the connection ends the channel", arguments: NetworkChoice.allCases)
+    @Test("A server that ends the connection ends the channel", arguments: NetworkChoice.backEnds)
     func ended(_ backend: NetworkChoice) throws {
         let handler = ScriptedHandler()
         handler.arrived = { $1.connection.close(because: "enough") }

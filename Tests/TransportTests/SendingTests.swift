@@ -19,7 +19,7 @@ struct SendingTests {
 
     @Test(
         "Bytes and parts of files arrive in their order, however little the peer takes at once",
-        arguments: NetworkChoice.allCases)
+        arguments: NetworkChoice.backEnds)
     func pieces(_ backend: NetworkChoice) throws {
         var random = SeededGenerator(seed: 23)
         let content = (0..<3_000_000).map { _ in UInt8.random(in: 0...255, using: &random) }
@@ -58,7 +58,7 @@ struct SendingTests {
 
     @Test(
         "A file that is shorter than what is to be sent of it ends the connection, with a line in the log",
-        arguments: NetworkChoice.allCases)
+        arguments: NetworkChoice.backEnds)
     func shortFile(_ backend: NetworkChoice) throws {
         let file = try file(Array(repeating: 1, count: 1000))
         var reasons: [CloseReason] = []
@@ -82,7 +82,7 @@ struct SendingTests {
         #expect(server.lane.counters.refused(.shortFile) == 1)
     }
 
-    @Test("A file of a simulated disk is sent too", arguments: NetworkChoice.allCases)
+    @Test("A file of a simulated disk is sent too", arguments: NetworkChoice.backEnds)
     func simulatedFile(_ backend: NetworkChoice) throws {
         let disk = SimulatedDisk(seed: 1)
         let file = try disk.mount().open("/a", .createNew)
@@ -101,7 +101,7 @@ struct SendingTests {
     }
 
     @Test(
-        "Thousands of requests in one stretch are answered in their order", arguments: NetworkChoice.allCases)
+        "Thousands of requests in one stretch are answered in their order", arguments: NetworkChoice.backEnds)
     func pipelining(_ backend: NetworkChoice) throws {
         let server = try HandTurnedServer(backend)
         let client = try server.connect()
@@ -116,7 +116,7 @@ struct SendingTests {
         #expect(frames == bodies)
     }
 
-    @Test("Frames that come byte by byte are put together", arguments: NetworkChoice.allCases)
+    @Test("Frames that come byte by byte are put together", arguments: NetworkChoice.backEnds)
     func byteByByte(_ backend: NetworkChoice) throws {
         let server = try HandTurnedServer(backend)
         let client = try server.connect()

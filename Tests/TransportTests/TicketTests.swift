@@ -26,7 +26,7 @@ struct TicketTests {
         #expect(message.contains("is completed for a second time"))
     }
 
-    @Test("Completing a response whose connection is gone does nothing", arguments: NetworkChoice.allCases)
+    @Test("Completing a response whose connection is gone does nothing", arguments: NetworkChoice.backEnds)
     func afterClose(_ backend: NetworkChoice) throws {
         var tickets: [ResponseTicket] = []
         let handler = ScriptedHandler()

@@ -7,7 +7,7 @@ import Testing
 @Suite("Connections that run out of time")
 struct TimeOutTests {
     @Test(
-        "A connection without requests ends when it is idle for too long", arguments: NetworkChoice.allCases)
+        "A connection without requests ends when it is idle for too long", arguments: NetworkChoice.backEnds)
     func idle(_ backend: NetworkChoice) throws {
         var reasons: [CloseReason] = []
         let handler = ScriptedHandler()
@@ -28,7 +28,7 @@ struct TimeOutTests {
         #expect(reasons == [.idle])
     }
 
-    @Test("A connection whose request is being answered is not idle", arguments: NetworkChoice.allCases)
+    @Test("A connection whose request is being answered is not idle", arguments: NetworkChoice.backEnds)
     func notIdle(_ backend: NetworkChoice) throws {
         var ticket: ResponseTicket?
         let handler = ScriptedHandler()
@@ -44,7 +44,7 @@ struct TimeOutTests {
 
     @Test(
         "A frame that was begun must come to its end in time, however it trickles",
-        arguments: NetworkChoice.allCases, [[UInt8](), [0], [0, 0, 0], [0, 0, 0, 100, 1, 2]])
+        arguments: NetworkChoice.backEnds, [[UInt8](), [0], [0, 0, 0], [0, 0, 0, 100, 1, 2]])
     func slowFrame(_ backend: NetworkChoice, _ beginning: [UInt8]) throws {
         let server = try HandTurnedServer(backend)
         let client = try server.connect()
@@ -62,7 +62,7 @@ struct TimeOutTests {
                 == (beginning.isEmpty ? 0 : 1))
     }
 
-    @Test("A frame has time according to its length", arguments: NetworkChoice.allCases)
+    @Test("A frame has time according to its length", arguments: NetworkChoice.backEnds)
     func longFrame(_ backend: NetworkChoice) throws {
         let server = try HandTurnedServer(backend)
         let client = try server.connect()
@@ -80,7 +80,7 @@ struct TimeOutTests {
         #expect(server.lane.connections.count == 0)
     }
 
-    @Test("A frame that waits because of us does not run out of time", arguments: NetworkChoice.allCases)
+    @Test("A frame that waits because of us does not run out of time", arguments: NetworkChoice.backEnds)
     func heldBack(_ backend: NetworkChoice) throws {
         var settings = TransportSettings()
         settings.requestsInFlightPerConnection = 1
@@ -100,7 +100,7 @@ struct TimeOutTests {
         #expect(server.lane.connections.count == 1)
     }
 
-    @Test("A peer that takes nothing is given up", arguments: NetworkChoice.allCases)
+    @Test("A peer that takes nothing is given up", arguments: NetworkChoice.backEnds)
     func stall(_ backend: NetworkChoice) throws {
         let handler = ScriptedHandler()
         handler.arrived = { _, ticket in

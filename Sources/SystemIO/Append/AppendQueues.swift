@@ -41,20 +41,9 @@ public enum AppendQueues {
                 .warn, "the kernel refuses io_uring, appends go another way",
                 [
                     LogField("backend", queue.name), LogField("error", error),
-                    LogField("hint", hint(error.errno)),
+                    LogField("hint", SubmissionRing.hint(error.errno)),
                 ])
             return queue
-        }
-    }
-
-    private static func hint(_ error: Errno) -> String {
-        switch error {
-        case .notPermitted, .accessDenied:
-            "allow io_uring_setup in the seccomp profile, and see the sysctl kernel.io_uring_disabled"
-        case .notImplemented: "the kernel was built without io_uring"
-        case .noMemory: "raise the limit of locked memory (ulimit -l)"
-        case .tooManyOpenFiles: "raise the limit of open files (ulimit -n)"
-        default: "see io_uring_setup(2)"
         }
     }
 }

@@ -87,8 +87,10 @@ public protocol NetworkBackend: AnyObject {
 
 /// Which network back end to use.
 public enum NetworkChoice: String, Sendable, CaseIterable {
-    /// The one that measures best.
+    /// io_uring, or epoll where the kernel refuses it.
     case auto
+    /// io_uring, or an error.
+    case ioUring = "io_uring"
     case epoll
 }
 
@@ -100,7 +102,36 @@ public enum NetworkBackends {
     public static func make(
         _ choice: NetworkChoice, pool: BufferPool, log: Logger
     ) throws(IOError) -> any NetworkBackend {
-        try EpollNetwork(pool: pool)
+        try make(choice, pool: pool, log: log) { () throws(IOError) in try RingPoller() }
+    }
+
+    /// The same with another way to a ring, so that a test can play a kernel that refuses it.
+    static func make(
+        _ choice: NetworkChoice, pool: BufferPool, log: Logger, ring: () throws(IOError) -> RingPoller
+    ) throws(IOError) -> any NetworkBackend {
+        if choice == .epoll {
+            log.log(
+                .debug, "network back end chosen",
+                [LogField("backend", choice.rawValue), LogField("reason", "setting")])
+            return ReadinessNetwork(try EpollPoller(), pool: pool)
+        }
+        do {
+            let poller = try ring()
+            log.log(
+                .debug, "network back end chosen",
+                [LogField("backend", poller.name), LogField("mode", poller.mode)])
+            return ReadinessNetwork(poller, pool: pool)
+        } catch {
+            if choice == .ioUring { throw error }
+            let poller = try EpollPoller()
+            log.log(
+                .warn, "the kernel refuses io_uring, the network goes another way",
+                [
+                    LogField("backend", poller.name), LogField("error", error),
+                    LogField("hint", SubmissionRing.hint(error.errno)),
+                ])
+            return ReadinessNetwork(poller, pool: pool)
+        }
     }
 }
 

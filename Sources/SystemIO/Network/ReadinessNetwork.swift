@@ -1,14 +1,13 @@
 internal import Base
-internal import CLinux
 internal import Glibc
 
-/// The network by epoll and calls that do not wait.
+/// The network by readiness and calls that do not wait.
 ///
-/// Connections are watched edge-triggered from the beginning, for reading and writing: no system call is
-/// spent on changing interests. What an edge said is remembered until the kernel said that it would block, or
-/// gave less than was asked for. Listeners and descriptors under watch are level-triggered.
-public final class EpollNetwork: NetworkBackend {
-    public var name: String { "epoll" }
+/// What the kernel said of a connection is remembered until it said that it would block, or gave less than
+/// was asked for: connections are watched for changes only. Listeners and descriptors under watch are told of
+/// as long as there is something. Where readiness comes from is the poller's: epoll or a ring.
+final class ReadinessNetwork<Poller: ReadinessPoller>: NetworkBackend {
+    var name: String { poller.name }
 
     private enum Target {
         case none
@@ -23,11 +22,13 @@ public final class EpollNetwork: NetworkBackend {
         var socket: Socket?
         var target = Target.none
         var isReadable = false
-        /// The end has been seen coming: no edge will tell of it again.
+        /// The end has been seen coming: no change will tell of it again.
         var isEnding = false
         var wantsReceive = false
         var wantsReadable = false
         var wantsWritable = false
+        /// A listener that the kernel has refused to accept for.
+        var isPaused = false
         /// Stands in `ready`.
         var isQueued = false
         var own: BufferSlice?
@@ -39,42 +40,33 @@ public final class EpollNetwork: NetworkBackend {
     /// Connections that wait for something which is known to be there.
     private var ready = Backlog<ChannelID>()
     private var memory: SharedReceiveMemory
-    private let epoll: OwnedDescriptor
-    private let events: UnsafeMutableBufferPointer<epoll_event>
+    private let poller: Poller
 
-    /// Events taken at once.
-    private static let eventCount = 256
     /// Connections accepted at once from one listener, so that a flood of them does not hold up the others.
-    private static let acceptsPerEvent = 64
+    private static var acceptsPerEvent: Int { 64 }
 
     /// - Parameter pool: where memory to receive into comes from.
-    /// - Throws: when the process has no descriptors left.
-    public init(pool: BufferPool) throws(IOError) {
+    init(_ poller: Poller, pool: BufferPool) {
+        self.poller = poller
         memory = SharedReceiveMemory(pool: pool)
-        epoll = OwnedDescriptor(
-            taking: try SystemCall.run(.epoll, "epoll_create1") { epoll_create1(O_CLOEXEC) })
-        events = .allocate(capacity: Self.eventCount)
     }
-
-    deinit { events.deallocate() }
 
     // MARK: Channels
 
-    public func add(_ socket: Socket, _ handler: any ChannelHandler) throws(IOError) -> ChannelID {
-        let edges = EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue
-        return try register(socket.descriptor, socket, .connection(handler), edges)
+    func add(_ socket: Socket, _ handler: any ChannelHandler) throws(IOError) -> ChannelID {
+        try register(socket.descriptor, socket, .connection(handler), .edges)
     }
 
-    public func accept(from listener: Socket, _ handler: any AcceptHandler) throws(IOError) -> ChannelID {
-        try register(listener.descriptor, listener, .listener(handler), EPOLLIN.rawValue)
+    func accept(from listener: Socket, _ handler: any AcceptHandler) throws(IOError) -> ChannelID {
+        try register(listener.descriptor, listener, .listener(handler), .level)
     }
 
-    public func watch(_ descriptor: Int32, _ handler: any ReadinessHandler) throws(IOError) -> ChannelID {
-        try register(descriptor, nil, .descriptor(handler), EPOLLIN.rawValue)
+    func watch(_ descriptor: Int32, _ handler: any ReadinessHandler) throws(IOError) -> ChannelID {
+        try register(descriptor, nil, .descriptor(handler), .level)
     }
 
     private func register(
-        _ descriptor: Int32, _ socket: Socket?, _ target: Target, _ interest: UInt32
+        _ descriptor: Int32, _ socket: Socket?, _ target: Target, _ mode: WatchMode
     ) throws(IOError) -> ChannelID {
         let index: Int
         if let known = free.popLast() {
@@ -86,7 +78,7 @@ public final class EpollNetwork: NetworkBackend {
         }
         let channel = ChannelID(index: UInt32(index), generation: places[index].generation)
         do {
-            try control(EPOLL_CTL_ADD, descriptor, interest, channel)
+            try poller.watch(descriptor, mode, channel.number)
         } catch {
             free.append(UInt32(index))
             throw error
@@ -97,24 +89,15 @@ public final class EpollNetwork: NetworkBackend {
         return channel
     }
 
-    private func control(
-        _ operation: Int32, _ descriptor: Int32, _ interest: UInt32, _ channel: ChannelID
-    ) throws(IOError) {
-        var event = epoll_event(events: interest, data: epoll_data(u64: channel.number))
-        let number = epoll.rawValue
-        _ = try SystemCall.run(.epoll, "epoll_ctl") { epoll_ctl(number, operation, descriptor, &event) }
+    func resumeAccepting(_ channel: ChannelID) {
+        guard let index = index(of: channel), places[index].isPaused else { return }
+        places[index].isPaused = false
+        poller.watchAgain(places[index].descriptor, .level, channel.number)
     }
 
-    public func resumeAccepting(_ channel: ChannelID) {
+    func remove(_ channel: ChannelID) {
         guard let index = index(of: channel) else { return }
-        // Fails only for want of memory, and then the next call tries again.
-        _ = try? control(EPOLL_CTL_MOD, places[index].descriptor, EPOLLIN.rawValue, channel)
-    }
-
-    public func remove(_ channel: ChannelID) {
-        guard let index = index(of: channel) else { return }
-        // Closing would do it, but others may hold the socket still.
-        _ = try? control(EPOLL_CTL_DEL, places[index].descriptor, 0, channel)
+        poller.forget(places[index].descriptor, channel.number, places[index].socket)
         let generation = places[index].generation &+ 1
         places[index] = Place()
         places[index].generation = generation
@@ -130,7 +113,7 @@ public final class EpollNetwork: NetworkBackend {
 
     // MARK: Asking
 
-    public func receive(_ channel: ChannelID, into own: BufferSlice?, sharedLimit: Int) {
+    func receive(_ channel: ChannelID, into own: BufferSlice?, sharedLimit: Int) {
         guard let index = index(of: channel) else { return }
         invariant(!places[index].wantsReceive, "a second receive of one connection")
         invariant(own != nil || sharedLimit > 0, "a receive of nothing")
@@ -140,16 +123,16 @@ public final class EpollNetwork: NetworkBackend {
         queueIfReadable(channel, index)
     }
 
-    public func awaitReadable(_ channel: ChannelID, isMoreNeeded: Bool) {
+    func awaitReadable(_ channel: ChannelID, isMoreNeeded: Bool) {
         guard let index = index(of: channel) else { return }
-        // What comes from now on is a new edge.
+        // What comes from now on is a new change.
         if isMoreNeeded { places[index].isReadable = false }
         places[index].wantsReadable = true
         queueIfReadable(channel, index)
     }
 
-    /// Told by the next edge, which the kernel's refusal has armed.
-    public func awaitWritable(_ channel: ChannelID) {
+    /// Told by the next change, which the kernel's refusal has armed.
+    func awaitWritable(_ channel: ChannelID) {
         guard let index = index(of: channel) else { return }
         places[index].wantsWritable = true
     }
@@ -162,14 +145,13 @@ public final class EpollNetwork: NetworkBackend {
 
     // MARK: Polling
 
-    public func poll(waitNanoseconds: UInt64?) {
-        let count = wait(ready.isEmpty ? waitNanoseconds : 0)
+    func poll(waitNanoseconds: UInt64?) {
+        let count = poller.wait(nanoseconds: ready.isEmpty ? waitNanoseconds : 0)
         // Those that are known to be ready had their turn before the wait of this one: each gets one more.
         var left = ready.count
         var number = 0
         while number < count {
-            let event = events[number]
-            take(event.events, event.data.u64)
+            take(poller.event(number))
             number += 1
         }
         while left > 0, let channel = ready.removeFirst() {
@@ -180,46 +162,55 @@ public final class EpollNetwork: NetworkBackend {
         }
     }
 
-    private func wait(_ nanoseconds: UInt64?) -> Int {
-        // Rounded up: waiting too short would turn the rest into a busy loop.
-        let milliseconds =
-            nanoseconds.map { Int32(clamping: $0 / 1_000_000 + ($0 % 1_000_000 == 0 ? 0 : 1)) } ?? -1
-        let (number, room) = (epoll.rawValue, events)
-        let answer = SystemCall.answerOnce(.epoll) {
-            Int(epoll_wait(number, room.baseAddress, Int32(room.count), milliseconds))
-        }
-        invariant(answer >= 0 || answer == -Int(EINTR), "epoll_wait: \(Errno(rawValue: Int32(-answer)))")
-        return max(answer, 0)
-    }
-
-    private func take(_ events: UInt32, _ number: UInt64) {
+    private func take(_ event: PollEvent) {
         let channel = ChannelID(
-            index: UInt32(truncatingIfNeeded: number), generation: UInt32(truncatingIfNeeded: number >> 32))
+            index: UInt32(truncatingIfNeeded: event.number),
+            generation: UInt32(truncatingIfNeeded: event.number >> 32))
         guard let index = index(of: channel) else { return }
         switch places[index].target {
         case .none: return
-        case .descriptor(let handler): handler.descriptorReady()
-        case .listener(let handler): acceptAll(channel, index, handler)
+        case .descriptor(let handler):
+            handler.descriptorReady()
+            if event.isLast { watchAgain(channel, .level) }
+        case .listener(let handler):
+            acceptAll(channel, index, handler)
+            if event.isLast { watchAgain(channel, .level) }
         case .connection(let handler):
-            let broken = EPOLLERR.rawValue | EPOLLHUP.rawValue
-            if events & (EPOLLIN.rawValue | EPOLLRDHUP.rawValue | broken) != 0 {
-                places[index].isReadable = true
-            }
-            if events & (EPOLLRDHUP.rawValue | broken) != 0 { places[index].isEnding = true }
-            if events & (EPOLLOUT.rawValue | broken) != 0 && places[index].wantsWritable {
-                places[index].wantsWritable = false
-                handler.channelWritable()
-                guard self.index(of: channel) != nil else { return }
-            }
-            let isAwaited = places[index].wantsReceive || places[index].wantsReadable
-            if events & EPOLLERR.rawValue != 0 && !isAwaited {
-                // Nobody receives now and would learn that the peer is gone.
-                let error = try? places[index].socket?.takeFailure()
-                handler.channelEnded(error ?? .connectionReset)
+            if let failure = event.failure {
+                handler.channelEnded(failure)
                 return
             }
-            if places[index].isReadable && !places[index].isQueued { serve(channel, index) }
+            // Before the handlers: the next change is told of, however long they take.
+            if event.isLast { watchAgain(channel, .edges) }
+            takeEdges(event.conditions, channel, index, handler)
         }
+    }
+
+    private func watchAgain(_ channel: ChannelID, _ mode: WatchMode) {
+        guard let index = index(of: channel), !places[index].isPaused else { return }
+        poller.watchAgain(places[index].descriptor, mode, channel.number)
+    }
+
+    private func takeEdges(
+        _ conditions: UInt32, _ channel: ChannelID, _ index: Int, _ handler: any ChannelHandler
+    ) {
+        if conditions & (PollEvent.readable | PollEvent.ending | PollEvent.broken) != 0 {
+            places[index].isReadable = true
+        }
+        if conditions & (PollEvent.ending | PollEvent.broken) != 0 { places[index].isEnding = true }
+        if conditions & (PollEvent.writable | PollEvent.broken) != 0 && places[index].wantsWritable {
+            places[index].wantsWritable = false
+            handler.channelWritable()
+            guard self.index(of: channel) != nil else { return }
+        }
+        let isAwaited = places[index].wantsReceive || places[index].wantsReadable
+        if conditions & PollEvent.failed != 0 && !isAwaited {
+            // Nobody receives now and would learn that the peer is gone.
+            let error = try? places[index].socket?.takeFailure()
+            handler.channelEnded(error ?? .connectionReset)
+            return
+        }
+        if places[index].isReadable && !places[index].isQueued { serve(channel, index) }
     }
 
     private func acceptAll(_ channel: ChannelID, _ place: Int, _ handler: any AcceptHandler) {
@@ -233,7 +224,8 @@ public final class EpollNetwork: NetworkBackend {
             case .failed(let error):
                 // A peer that gave up meanwhile takes nothing from the next.
                 if error == .connectionAborted { continue }
-                _ = try? control(EPOLL_CTL_MOD, places[place].descriptor, 0, channel)
+                places[place].isPaused = true
+                poller.pause(places[place].descriptor, channel.number)
                 handler.acceptFailed(error)
                 return
             }
@@ -276,7 +268,7 @@ public final class EpollNetwork: NetworkBackend {
         }
         let ownByteCount = min(own?.byteCount ?? 0, answer)
         let sharedByteCount = answer - ownByteCount
-        // Less than asked for: there was no more, and what comes next is a new edge.
+        // Less than asked for: there was no more, and what comes next is a new change.
         if answer < (own?.byteCount ?? 0) + room && !places[index].isEnding {
             places[index].isReadable = false
         }
