@@ -16,6 +16,8 @@ final class RingPoller: ReadinessPoller {
     /// Sockets that are to stay open until the kernel has what is prepared or wished for.
     private var held = ContiguousArray<Socket>()
 
+    private let enterRing: (SubmissionRing, UInt64?) throws(IOError) -> Bool
+
     private enum Wish {
         case edges(Int32, UInt64)
         case level(Int32, UInt64)
@@ -37,9 +39,14 @@ final class RingPoller: ReadinessPoller {
         try self.init(entries: Self.entries, completionEntries: Self.completionEntries)
     }
 
-    /// With another size, which a test can make overflow.
-    init(entries: Int, completionEntries: Int) throws(IOError) {
+    /// With another size, which a test can make overflow, and another way into the kernel, so that a test can
+    /// play one that takes nothing.
+    init(
+        entries: Int, completionEntries: Int,
+        enter: @escaping (SubmissionRing, UInt64?) throws(IOError) -> Bool = RingPoller.enterKernel
+    ) throws(IOError) {
         ring = try SubmissionRing(entries: entries, completionEntries: completionEntries)
+        enterRing = enter
         completions = .allocate(capacity: Self.eventCount)
     }
 
@@ -106,12 +113,12 @@ final class RingPoller: ReadinessPoller {
         // At once, and the kernel works it off: a poll keeps its file open, and a peer or a port would not
         // learn of the end. What the kernel does not take now it takes later, by a descriptor that must not
         // be somebody else's by then.
-        if !handOver(waiting: 0), let socket { held.append(socket) }
+        if !handOver(), let socket { held.append(socket) }
     }
 
     private func ask(_ wish: Wish) {
         if wishes.isEmpty && prepare(wish) { return }
-        if wishes.isEmpty && handOver(waiting: nil) && prepare(wish) { return }
+        if wishes.isEmpty && handOver() && prepare(wish) { return }
         wishes.append(wish)
     }
 
@@ -129,13 +136,11 @@ final class RingPoller: ReadinessPoller {
         while let wish = wishes.first, prepare(wish) { _ = wishes.removeFirst() }
     }
 
-    /// - Parameter waiting: nil does not look for completions.
-    /// - Returns: whether the kernel has everything that was asked for.
-    private func handOver(waiting nanoseconds: UInt64?) -> Bool {
+    /// Gives the kernel what was asked for, and has it work off what it holds back.
+    /// - Returns: whether it has everything.
+    private func handOver() -> Bool {
         prepareWishes()
-        _ = enter { () throws(IOError) in
-            nanoseconds == nil ? try ring.submit() : try ring.submitAndWait(nanoseconds: nanoseconds)
-        }
+        enter(nanoseconds: 0)
         return noteHandedOver()
     }
 
@@ -146,12 +151,17 @@ final class RingPoller: ReadinessPoller {
     }
 
     /// The ring's own failures leave nothing to go on with: it is used by two threads, or its memory is gone.
-    private func enter(_ call: () throws(IOError) -> Bool) -> Bool {
+    /// What the kernel does not take for now stays prepared.
+    private func enter(nanoseconds: UInt64?) {
         do {
-            return try call()
+            _ = try enterRing(ring, nanoseconds)
         } catch {
             invariantFailed("the ring of a lane, which belongs to one thread, failed: \(error)")
         }
+    }
+
+    static func enterKernel(_ ring: SubmissionRing, _ nanoseconds: UInt64?) throws(IOError) -> Bool {
+        try ring.submitAndWait(nanoseconds: nanoseconds)
     }
 
     // MARK: Waiting
@@ -161,7 +171,7 @@ final class RingPoller: ReadinessPoller {
         // The kernel may have taken nothing for want of room or memory: no long wait before it has.
         let isOwed = !wishes.isEmpty || !held.isEmpty
         let limit = isOwed ? min(nanoseconds ?? .max, Self.retryNanoseconds) : nanoseconds
-        _ = enter { () throws(IOError) in try ring.submitAndWait(nanoseconds: limit) }
+        enter(nanoseconds: limit)
         let count = takeCompletions()
         _ = noteHandedOver()
         return count
