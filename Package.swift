@@ -90,7 +90,7 @@ let package = Package(
             "Broker",
             [
                 "Base", "SystemIO", "RecordFormat", "LogStorage", "Settings", "KafkaProtocol", "Transport",
-                "ClusterMetadata", "Replication", "RaftController",
+                "ClusterMetadata", "Replication", "RaftController", "Coordinators",
             ]),
 
         // Level 6: what reads the schemas and writes Swift.

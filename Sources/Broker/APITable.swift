@@ -36,7 +36,7 @@ enum APITable {
         + OffsetHandlers.served + ProducerIDHandler.served + CoordinatorHandler.served
         + TopicHandlers.served + ConfigurationHandlers.served + DescriptionHandlers.served
         + LogDirectoryHandlers.served + TelemetryHandlers.served + ConfigurationListHandler.served
-        + QuotaHandlers.served
+        + QuotaHandlers.served + GroupHandlers.served + GroupOffsetHandlers.served
 
     /// By key.
     private static let byKey: [ServedAPI?] = {

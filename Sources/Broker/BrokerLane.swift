@@ -26,6 +26,8 @@ final class BrokerLane: @unchecked Sendable {
     let quotas: LaneQuotas
     /// Set with `attach`, as the two know each other.
     private(set) var mover: ReplicaMover?
+    /// The groups that are kept here.
+    private(set) lazy var groups = GroupCoordinators(self)
     let logger: Logger
     /// What this lane has been told of the cluster's metadata.
     private(set) var metadata = MetadataImage()
@@ -73,6 +75,7 @@ final class BrokerLane: @unchecked Sendable {
 
     private func close() {
         if index == 0 { node.controller.stop() }
+        groups.end()
         replicas.close()
         logs.close()
     }
@@ -91,6 +94,7 @@ final class BrokerLane: @unchecked Sendable {
         let own = metadata.configurations[.broker(node.configuration.nodeID)]
         settings = settings.replacing(.allBrokers, with: metadata.configurations[.allBrokers]).values
         settings = settings.replacing(.thisBroker, with: own).values
+        groups.settingsChanged()
     }
 
     private func takeQuotas() {
@@ -126,7 +130,9 @@ final class BrokerLane: @unchecked Sendable {
         for (_, deleted) in delta.deletedTopics {
             for number in 0..<Int32(clamping: deleted.partitionCount) {
                 let partition = TopicPartition(topic: deleted.name, partition: number)
-                if owns(partition) { replicas.remove(partition) }
+                guard owns(partition) else { continue }
+                groups.remove(partition)
+                replicas.remove(partition)
             }
         }
         for (id, change) in delta.topics {
@@ -155,6 +161,7 @@ final class BrokerLane: @unchecked Sendable {
                 replicas: image.replicas, inSyncReplicas: image.inSyncReplicas,
                 minimumInSyncReplicas: own[TopicSettings.minimumInSyncReplicas],
                 settings: own.logConfiguration))
+        groups.lead(partition)
     }
 
     /// The settings of a topic: its own, then the broker's.

@@ -310,6 +310,8 @@ public final class BrokerNode: @unchecked Sendable {
     /// Not from a lane.
     public func stop() {
         for listener in listeners { listener.stopAccepting() }
+        // Members that wait for a rebalance would be waited for.
+        waitForLanes { $0.groups.end() }
         cleaner?.stop()
         copier.stop()
         group.stop(drainMilliseconds: configuration.drainMilliseconds)

@@ -19,6 +19,7 @@ struct SampleRequests {
         try records(visitor)
         try topics(visitor)
         try node(visitor)
+        try groups(visitor)
     }
 
     private func visitAll<Body: RequestMessage>(
@@ -111,5 +112,43 @@ struct SampleRequests {
             version >= 4
                 ? FindCoordinatorRequest(coordinatorKeys: ["g"]) : FindCoordinatorRequest(key: "g")
         }
+    }
+
+    private func groups(_ visitor: some RequestVisitor) throws {
+        // Before version 4 one who may join waits for others.
+        try visitAll(visitor) { version in
+            JoinGroupRequest(
+                groupID: "g", sessionTimeoutMilliseconds: version < 4 ? 1 : 10_000, protocolType: "consumer",
+                protocols: [.init(name: "range")])
+        }
+        try visitAll(visitor) { _ in SyncGroupRequest(groupID: "g", memberID: "m") }
+        try visitAll(visitor) { _ in HeartbeatRequest(groupID: "g", memberID: "m") }
+        try visitAll(visitor) { version in
+            version < 3
+                ? LeaveGroupRequest(groupID: "g", memberID: "m")
+                : LeaveGroupRequest(groupID: "g", members: [.init(memberID: "m")])
+        }
+        try visitAll(visitor) { _ in
+            OffsetCommitRequest(
+                groupID: "s", topics: [.init(name: "events", partitions: [.init(committedOffset: Offset(1))])]
+            )
+        }
+        try visitAll(visitor) { version in
+            version < 8
+                ? OffsetFetchRequest(
+                    groupID: "s", topics: [.init(name: "events", partitionIndexes: [0, 7])])
+                : OffsetFetchRequest(
+                    groups: [
+                        .init(groupID: "s", topics: nil),
+                        .init(groupID: "t", topics: [.init(name: "events", partitionIndexes: [0])]),
+                    ])
+        }
+        try visitAll(visitor) { _ in
+            OffsetDeleteRequest(
+                groupID: "s", topics: [.init(name: "events", partitions: [.init(partitionIndex: 0)])])
+        }
+        try visitAll(visitor) { _ in DescribeGroupsRequest(groups: ["g", "s", "none"]) }
+        try visitAll(visitor) { _ in ListGroupsRequest() }
+        try visitAll(visitor) { _ in DeleteGroupsRequest(groupsNames: ["none", "s"]) }
     }
 }

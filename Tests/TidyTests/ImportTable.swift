@@ -51,7 +51,7 @@ let moduleRules: [ModuleRule] = [
         "Broker", level: 5,
         [
             "Base", "SystemIO", "RecordFormat", "LogStorage", "Settings", "KafkaProtocol", "Transport",
-            "ClusterMetadata", "Replication", "RaftController",
+            "ClusterMetadata", "Replication", "RaftController", "Coordinators",
         ], system: ["Synchronization"]),
     ModuleRule(
         "dmq", level: 7, ["Base", "SystemIO", "RecordFormat", "Settings", "DMQClient", "Broker"],

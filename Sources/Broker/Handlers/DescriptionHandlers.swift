@@ -79,7 +79,7 @@ enum DescriptionHandlers {
     ) -> DescribedTopic {
         let brokers = context.broker.metadata.brokers
         return DescribedTopic(
-            name: topic.name, topicID: topic.id, isInternal: MetadataHandler.isInternal(topic.name),
+            name: topic.name, topicID: topic.id, isInternal: InternalTopics.contains(topic.name),
             partitions: numbers.map { number in
                 let partition = topic.partitions[number]
                 return DescribedPartition(

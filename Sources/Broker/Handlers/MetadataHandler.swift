@@ -37,7 +37,7 @@ enum MetadataHandler {
         if missing.isEmpty {
             return respond(request, context, asked.map { describe($0, request, context, [:]) })
         }
-        let command = CreateTopics(topics: missing.map { CreateTopics.NewTopic(name: $0) })
+        let command = CreateTopics(topics: missing.map { InternalTopics.new($0, context.broker) })
         context.node.controller.submit(
             command, for: context, isStrict: false, timeoutMilliseconds: nil
         ) { answer in
@@ -148,15 +148,10 @@ enum MetadataHandler {
                 offlineReplicas: partition.replicas.filter { brokers[$0]?.isFenced ?? true })
         }
         return MetadataResponse.MetadataResponseTopic(
-            name: topic.name, topicID: topic.id, isInternal: isInternal(topic.name),
+            name: topic.name, topicID: topic.id, isInternal: InternalTopics.contains(topic.name),
             partitions: partitions,
             topicAuthorizedOperations: request.includeTopicAuthorizedOperations
                 ? Operations.onTopics : Operations.notAsked)
-    }
-
-    /// Topics that belong to the broker itself.
-    static func isInternal(_ name: String) -> Bool {
-        name == "__consumer_offsets" || name == "__transaction_state"
     }
 
     // MARK: Where brokers are reached

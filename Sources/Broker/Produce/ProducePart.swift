@@ -104,6 +104,11 @@ final class ProduceGroup: ProduceWaiter, @unchecked Sendable {
 
     private func append(_ part: ProducePart, _ index: Int) -> (ProduceAnswer, Bool) {
         do throws(ReplicaError) {
+            if InternalTopics.contains(part.partition.topic) {
+                return (
+                    ProduceAnswer(.invalidTopicException, "the topic is written by the broker only"), false
+                )
+            }
             let leader = try owner.replicas.leader(of: part.partition)
             if part.topicID != .none && leader.topicID != part.topicID {
                 return (ProduceAnswer(.unknownTopicID), false)
