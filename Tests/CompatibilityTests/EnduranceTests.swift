@@ -19,6 +19,16 @@ struct EnduranceTests {
     @Test("killed again and again, it loses nothing that it acknowledged, and has nothing twice")
     func kills() throws { try run("kill.py", ["--rounds", "10"]) }
 
+    @Test(
+        "groups of several libraries are given every record while members and the broker come, go and die",
+        arguments: ["eager", "cooperative"])
+    func groups(strategy: String) throws {
+        try run("groups.py", ["--seconds", "12", "--strategy", strategy, "--kill-broker"])
+    }
+
+    @Test("a static member that is killed and comes back gets what it had, and nobody else hears of it")
+    func staticMembers() throws { try run("groups.py", ["--static"]) }
+
     @Test("no peer takes it down, and others are served meanwhile")
     func hostile() throws { try run("hostile.py", ["--seconds", "10", "--idle", "300"]) }
 }
