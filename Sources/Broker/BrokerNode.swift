@@ -109,7 +109,9 @@ public final class BrokerNode: @unchecked Sendable {
     private func makeLanes() throws(BrokerStartError) {
         do throws(IOError) {
             for lane in group.lanes {
-                let queue = try AppendQueues.make(configuration.appendQueue, log: logger)
+                // One line says for all lanes what the kernel refuses.
+                let queue = try AppendQueues.make(
+                    configuration.appendQueue, log: lane.index == 0 ? logger : .silent)
                 let logLane = LogLane(
                     queue: queue, timeSource: timeSource, seed: SystemRandom.seed())
                 let made = BrokerLane(node: self, lane: lane, logLane: logLane, store: store)

@@ -84,11 +84,25 @@ public final class SubmissionRing {
         throw refusal
     }
 
+    /// Why rings cannot be used here; nil when they can. Tried once: a seccomp filter may let a ring be made
+    /// and forbid its use.
+    static let refusal: IOError? = {
+        do throws(IOError) {
+            let ring = try SubmissionRing(entries: 8)
+            _ = ring.prepareNothing(userData: 0)
+            _ = try ring.submitAndWait(nanoseconds: nil)
+            return nil
+        } catch {
+            return error
+        }
+    }()
+
     /// What to do when the kernel refuses a ring.
     static func hint(_ error: Errno) -> String {
         switch error {
         case .notPermitted, .accessDenied:
-            "allow io_uring_setup in the seccomp profile, and see the sysctl kernel.io_uring_disabled"
+            "allow io_uring_setup, io_uring_enter and io_uring_register in the seccomp profile, and see the"
+                + " sysctl kernel.io_uring_disabled"
         case .notImplemented: "the kernel was built without io_uring"
         case .notSupported: "io_uring of this kernel is too old: 5.13 is the first that will do"
         case .noMemory: "raise the limit of locked memory (ulimit -l)"

@@ -67,10 +67,11 @@ public final class Lane: @unchecked Sendable {
     /// - Parameters:
     ///   - requestMemory: bounds the memory of requests.
     ///   - responseMemory: memory of small responses.
+    ///   - logsBackend: says in the log which back end was chosen.
     /// - Throws: when the kernel refuses the back end, or a descriptor.
     public init(
         index: Int, backend choice: NetworkChoice, requestMemory: BufferPool, responseMemory: BufferPool,
-        timeSource: any TimeSource, log: Logger
+        timeSource: any TimeSource, log: Logger, logsBackend: Bool = true
     ) throws(IOError) {
         self.index = index
         self.timeSource = timeSource
@@ -78,7 +79,7 @@ public final class Lane: @unchecked Sendable {
         self.requestMemory = requestMemory
         arena = OutboundArena(pool: responseMemory)
         refusals = RefusalLog(log)
-        backend = try NetworkBackends.make(choice, pool: requestMemory, log: log)
+        backend = try NetworkBackends.make(choice, pool: requestMemory, log: logsBackend ? log : .silent)
         wake = try EventDescriptor()
         scratch.reserveCapacity(Socket.slicesPerSend)
         try watch(wake.descriptor) { [wake] in wake.clear() }

@@ -32,7 +32,9 @@ public final class LaneGroup: @unchecked Sendable {
             lanes.append(
                 try Lane(
                     index: index, backend: settings.backend, requestMemory: requestMemory,
-                    responseMemory: responseMemory, timeSource: timeSource, log: log))
+                    responseMemory: responseMemory, timeSource: timeSource, log: log,
+                    // One line says for all lanes what the kernel refuses.
+                    logsBackend: index == 0))
         }
         self.lanes = lanes
     }

@@ -14,7 +14,10 @@ public enum AppendQueues {
     /// - Returns: a queue for one thread: the first that submits or polls.
     /// - Throws: what the kernel answered, when the choice leaves nothing else to try.
     public static func make(_ choice: AppendQueueChoice, log: Logger) throws(IOError) -> any AppendQueue {
-        try make(choice, log: log) { () throws(IOError) in try RingAppendQueue() }
+        try make(choice, log: log) { () throws(IOError) in
+            if let refusal = SubmissionRing.refusal { throw refusal }
+            return try RingAppendQueue()
+        }
     }
 
     /// The same with another way to a ring, so that a test can play a kernel that refuses it.

@@ -57,9 +57,9 @@ final class RingPoller: ReadinessPoller {
 
     // MARK: What the kernel can do
 
-    /// Tried once: a kernel older than 5.13 has rings, but no polls that stay; a seccomp filter may let a
-    /// ring be made and forbid its use.
+    /// Tried once: a kernel older than 5.13 has rings, but no polls that stay.
     private static let probed: IOError? = {
+        if let refusal = SubmissionRing.refusal { return refusal }
         do throws(IOError) {
             return try isServed(by: SubmissionRing(entries: 8))
                 ? nil : IOError(.ring, "multishot poll", .notSupported)
