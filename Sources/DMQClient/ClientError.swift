@@ -147,6 +147,9 @@ enum ErrorRemedy {
             "wait for replicas to catch up, or lower min.insync.replicas"
         case .topicAuthorizationFailed, .clusterAuthorizationFailed, .groupAuthorizationFailed:
             "ask for the permission"
+        case .nonEmptyGroup: "stop its members first"
+        case .groupSubscribedToTopic: "stop the members that read it first"
+        case .groupIDNotFound: "list the groups that there are with dmq group list"
         case .offsetOutOfRange: "begin at the earliest or the latest offset"
         case .policyViolation: "see the broker's policy"
         case .unsupportedVersion: "use a newer broker"

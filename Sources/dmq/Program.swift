@@ -13,7 +13,7 @@ struct Subcommand: Sendable {
 enum Program {
     static let commands: [Subcommand] = [
         ServerCommand.command, TopicCommand.command, ProduceCommand.command, ConsumeCommand.command,
-        ConfigCommand.command, ClusterCommand.command, LogDirectoriesCommand.command,
+        ConfigCommand.command, ClusterCommand.command, GroupCommand.command, LogDirectoriesCommand.command,
         CompletionCommand.command,
     ]
 

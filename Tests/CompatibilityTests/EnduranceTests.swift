@@ -23,7 +23,7 @@ struct EnduranceTests {
         "groups of several libraries are given every record while members and the broker come, go and die",
         arguments: ["eager", "cooperative"])
     func groups(strategy: String) throws {
-        try run("groups.py", ["--seconds", "12", "--strategy", strategy, "--kill-broker"])
+        try run("groups.py", ["--seconds", "8", "--strategy", strategy, "--kill-broker"])
     }
 
     @Test("a static member that is killed and comes back gets what it had, and nobody else hears of it")
