@@ -361,6 +361,8 @@ def main():
     parser.add_argument("--bootstrap")
     parser.add_argument("--instance", default="")
     options = parser.parse_args()
+    # Who started us may have blocked signals, and members are told to leave by one.
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
     if options.member:
         return MEMBERS[options.member](options, Stopping())
     if options.static:
