@@ -12,8 +12,8 @@ public final class ReplicaManager {
 
     private enum State {
         case leader(LeaderReplica)
-        /// The log could not be made or opened.
-        case offline(PartitionAssignment, reason: String)
+        /// The log could not be made or opened. Boxed, so that a state is as cheap to copy as a reference.
+        indirect case offline(reason: String)
     }
 
     /// - Parameter newID: 128 random bits, for the names of directories that wait to be deleted.
@@ -48,7 +48,7 @@ public final class ReplicaManager {
         } catch {
             logger.log(
                 .error, "partition offline", [LogField("partition", partition), LogField("reason", error)])
-            replicas[partition] = .offline(assignment, reason: "\(error)")
+            replicas[partition] = .offline(reason: "\(error)")
         }
     }
 
@@ -99,7 +99,7 @@ public final class ReplicaManager {
             }
             try leader.checkEpoch(leaderEpoch)
             return leader
-        case .offline(_, let reason): throw .offline(partition, reason: reason)
+        case .offline(let reason): throw .offline(partition, reason: reason)
         case nil: throw .unknownPartition(partition)
         }
     }

@@ -7,15 +7,16 @@ internal import Transport
 
 /// A produce request: split by the lanes that own its partitions, and answered when all of them have. On the
 /// connection's lane.
+///
+/// Small producers send one batch a request, so this is made for one partition, with few allocations, and
+/// serves any number.
 final class ProduceOperation: TimerHandler, @unchecked Sendable {
     // @unchecked: carried through other lanes, touched on the connection's.
 
     let context: RequestContext
-    private let acks: RequiredAcks
+    let acks: RequiredAcks
     private let timeoutMilliseconds: Int64
     private let topics: [ProduceRequest.TopicProduceData]
-    /// By part; nil while it is not known.
-    private var answers: [ProduceAnswer?]
     private var groups: [ProduceGroup] = []
     private var pendingGroupCount = 0
     private var timer: TimerID?
@@ -26,64 +27,55 @@ final class ProduceOperation: TimerHandler, @unchecked Sendable {
         self.acks = acks
         timeoutMilliseconds = Int64(request.timeoutMilliseconds)
         topics = request.topicData
-        answers = Array(repeating: nil, count: topics.reduce(0) { $0 + $1.partitionData.count })
     }
 
     /// - Parameter frame: holds the batches, which are handed on without a copy.
     func start(_ frame: BufferSlice) {
-        let home = context.broker
-        let laneCount = home.node.lanes.count
-        if laneCount == 1 {
-            add(parts(frame), owner: home)
-        } else {
-            let all = parts(frame)
-            for owner in home.node.lanes {
-                let own = all.filter { home.node.placement.lane(of: $0.partition) == owner.index }
-                if !own.isEmpty { add(own, owner: owner) }
-            }
-        }
+        split(frame)
         pendingGroupCount = groups.count
-        // From the last, as groups of this lane may be done at once.
-        for (group, owner) in zip(groups, owners) {
-            if !owner.perform({ _ in group.run() }) { lose(group) }
-        }
-        if pendingGroupCount == 0 { answer() }
+        if groups.isEmpty { return answer() }
+        // Groups of this lane may be done at once, the last of them with an answer.
+        for group in groups where !group.start() { finish(group) }
         if !isAnswered && acks == .all {
-            timer = home.lane.schedule(
-                at: home.lane.moment(afterMilliseconds: timeoutMilliseconds), self)
+            let lane = context.broker.lane
+            timer = lane.schedule(at: lane.moment(afterMilliseconds: timeoutMilliseconds), self)
         }
     }
 
-    private var owners: [BrokerLane] = []
-
-    private func add(_ parts: [ProducePart], owner: BrokerLane) {
-        if parts.isEmpty { return }
-        groups.append(ProduceGroup(parts, acks: acks, operation: self, owner: owner))
-        owners.append(owner)
-    }
-
-    /// The parts whose topics are known. Those of unknown topic IDs are answered here.
-    private func parts(_ frame: BufferSlice) -> [ProducePart] {
-        var parts: [ProducePart] = []
-        parts.reserveCapacity(answers.count)
+    /// Gives each batch to the group of its partition's lane.
+    private func split(_ frame: BufferSlice) {
+        let isByID = context.version >= 13
+        let count = topics.reduce(0) { $0 + $1.partitionData.count }
         var number = 0
         for topic in topics {
-            var name = topic.name
-            if context.version >= 13 { name = context.broker.metadata.topics[topic.topicID]?.name ?? "" }
+            let name =
+                isByID ? context.broker.metadata.topics[topic.topicID]?.name ?? "" : topic.name
+            let refusal = Self.refusal(of: name, isByID: isByID)
             for data in topic.partitionData {
-                if name.isEmpty {
-                    answers[number] = ProduceAnswer(
-                        context.version >= 13 ? .unknownTopicID : .invalidTopicException)
-                } else {
-                    parts.append(
-                        ProducePart(
-                            number: number, partition: TopicPartition(topic: name, partition: data.index),
-                            topicID: topic.topicID, records: slice(data.records, of: frame)))
-                }
+                var part = ProducePart(
+                    number: number, partition: TopicPartition(topic: name, partition: data.index),
+                    topicID: topic.topicID, records: slice(data.records, of: frame))
+                if let refusal { part.take(refusal) }
+                add(part, expecting: count - number)
                 number += 1
             }
         }
-        return parts
+    }
+
+    /// Why nothing goes to a topic of this name.
+    private static func refusal(of name: String, isByID: Bool) -> ProduceAnswer? {
+        if name.isEmpty { return ProduceAnswer(isByID ? .unknownTopicID : .invalidTopicException) }
+        guard InternalTopics.contains(name) else { return nil }
+        return ProduceAnswer(.invalidTopicException, "the topic is written by the broker only")
+    }
+
+    private func add(_ part: ProducePart, expecting count: Int) {
+        let node = context.node
+        let owner = node.lanes[node.placement.lane(of: part.partition)]
+        for group in groups where group.owner === owner { return group.add(part) }
+        let group = ProduceGroup(operation: self, owner: owner, expecting: count)
+        group.add(part)
+        groups.append(group)
     }
 
     private func slice(_ records: RecordBytes?, of frame: BufferSlice) -> BufferSlice? {
@@ -94,19 +86,10 @@ final class ProduceOperation: TimerHandler, @unchecked Sendable {
 
     // MARK: Answers of the lanes
 
-    func take(_ answers: [ProduceAnswer], of group: ProduceGroup) {
+    /// The group has an answer for each of its parts, or its lane has ended.
+    func finish(_ group: ProduceGroup) {
         if isAnswered { return }
-        for (number, answer) in zip(group.numbers, answers) { self.answers[number] = answer }
-        finishGroup()
-    }
-
-    /// The lane has ended: the node stops.
-    private func lose(_ group: ProduceGroup) {
-        for number in group.numbers { answers[number] = ProduceAnswer(.notLeaderOrFollower) }
-        finishGroup()
-    }
-
-    private func finishGroup() {
+        group.isFinished = true
         pendingGroupCount -= 1
         if pendingGroupCount == 0 { answer() }
     }
@@ -115,7 +98,7 @@ final class ProduceOperation: TimerHandler, @unchecked Sendable {
     func timerFired(_ tag: UInt64) {
         timer = nil
         if isAnswered { return }
-        for (group, owner) in zip(groups, owners) { owner.perform { _ in group.cancel() } }
+        for group in groups where !group.isFinished { group.abandon() }
         answer()
     }
 
@@ -123,47 +106,50 @@ final class ProduceOperation: TimerHandler, @unchecked Sendable {
         if isAnswered { return }
         isAnswered = true
         if let timer { context.broker.lane.cancel(timer) }
-        groups = []
-        owners = []
-        let failed = answers.firstIndex { ($0?.error ?? .requestTimedOut) != .none }
-        if let failed { log(failed) }
-        if acks == .none {
-            // There is no other way to say so: the client asks for metadata again when it connects.
-            if failed != nil { context.connection.close(because: "a produce request without answer failed") }
-            return context.completeWithoutResponse()
-        }
+        var firstFailure: (name: String, answer: ProduceAnswer)?
         var number = 0
         let responses = topics.map { topic in
             ProduceResponse.TopicProduceResponse(
                 name: topic.name, topicID: topic.topicID,
                 partitionResponses: topic.partitionData.map { data in
-                    defer { number += 1 }
-                    let answer = answers[number] ?? ProduceAnswer(.requestTimedOut)
+                    let answer = self.answer(of: number)
+                    number += 1
+                    if answer.error != .none && firstFailure == nil {
+                        firstFailure = (Self.name(of: topic, data.index), answer)
+                    }
                     return answer.response(partition: data.index)
                 })
+        }
+        groups = []
+        if let firstFailure { log(firstFailure.name, firstFailure.answer) }
+        if acks == .none {
+            // There is no other way to say so: the client asks for metadata again when it connects.
+            if firstFailure != nil {
+                context.connection.close(because: "a produce request without answer failed")
+            }
+            return context.completeWithoutResponse()
         }
         context.respond(ProduceResponse(responses: responses))
     }
 
-    private func log(_ number: Int) {
-        let answer = answers[number] ?? ProduceAnswer(.requestTimedOut)
+    /// Asked for in the order of the parts.
+    private func answer(of number: Int) -> ProduceAnswer {
+        for group in groups where group.isFinished {
+            if let answer = group.takeAnswer(of: number) { return answer }
+        }
+        return ProduceAnswer(.requestTimedOut)
+    }
+
+    private func log(_ name: String, _ answer: ProduceAnswer) {
         context.logRefusal(
             "append refused", ErrorMapping.isBrokersFault(answer.error) ? .error : .info,
             [
-                LogField("partition", name(of: number)), LogField("error", answer.error),
+                LogField("partition", name), LogField("error", answer.error),
                 LogField("reason", answer.message ?? answer.error.message),
             ])
     }
 
-    private func name(of number: Int) -> String {
-        var left = number
-        for topic in topics {
-            if left < topic.partitionData.count {
-                let name = topic.name.isEmpty ? "\(topic.topicID)" : topic.name
-                return "\(name)-\(topic.partitionData[left].index)"
-            }
-            left -= topic.partitionData.count
-        }
-        return ""
+    private static func name(of topic: ProduceRequest.TopicProduceData, _ partition: Int32) -> String {
+        "\(topic.name.isEmpty ? "\(topic.topicID)" : topic.name)-\(partition)"
     }
 }
