@@ -7,7 +7,6 @@ import Testing
 @testable import Broker
 
 /// Topics and their settings, as clients change and see them.
-@Suite(.timeLimit(.minutes(1)))
 struct AdminTests {
     private func create(
         _ client: BrokerClient, _ topics: [CreateTopicsRequest.CreatableTopic], version: Int16 = 7

@@ -7,7 +7,6 @@ import Testing
 @testable import Broker
 
 /// How long requests wait that change what topics there are.
-@Suite(.timeLimit(.minutes(1)))
 struct CommandTimeoutTests {
     private func create(_ names: [String], timeout: Int32, validateOnly: Bool = false) -> CreateTopicsRequest
     {

@@ -6,7 +6,6 @@ import Testing
 
 @testable import Broker
 
-@Suite(.timeLimit(.minutes(1)))
 struct FetchSessionTests {
     @Test("A session tells only what has changed", arguments: [1, 3])
     func incremental(lanes: Int) throws {

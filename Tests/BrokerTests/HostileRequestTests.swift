@@ -8,7 +8,6 @@ import Testing
 @testable import Broker
 
 /// Requests that were good until somebody changed a few bytes.
-@Suite(.timeLimit(.minutes(5)))
 struct HostileRequestTests {
     /// Frames with their lengths.
     private final class Frames: RequestVisitor {

@@ -8,7 +8,6 @@ import Testing
 
 @testable import Broker
 
-@Suite(.timeLimit(.minutes(1)))
 struct LogDirectoryTests {
     @Test("Log directories tell what they hold and how much room they have", arguments: [1, 3])
     func describe(lanes: Int) throws {

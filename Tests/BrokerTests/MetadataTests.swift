@@ -6,7 +6,6 @@ import Testing
 
 @testable import Broker
 
-@Suite(.timeLimit(.minutes(1)))
 struct MetadataTests {
     @Test("ApiVersions tells what is served, in version 0 where the client is too new")
     func apiVersions() throws {

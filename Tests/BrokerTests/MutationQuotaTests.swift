@@ -6,7 +6,6 @@ import Testing
 @testable import Broker
 
 /// Quotas for making and deleting partitions (KIP-599).
-@Suite(.timeLimit(.minutes(1)))
 struct MutationQuotaTests {
     private func limit(_ client: BrokerClient, _ perSecond: Double) throws {
         let entry = AlterClientQuotasRequest.EntryData(

@@ -6,7 +6,6 @@ import Testing
 
 @testable import Broker
 
-@Suite(.timeLimit(.minutes(1)))
 struct OffsetTests {
     private func list(
         _ client: BrokerClient, _ timestamp: Int64, version: Int16 = 7

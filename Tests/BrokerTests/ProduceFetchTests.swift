@@ -7,7 +7,6 @@ import Testing
 @testable import Broker
 
 /// Each on one lane, and on several with hops between them.
-@Suite(.timeLimit(.minutes(1)))
 struct ProduceFetchTests {
     @Test("What was produced is fetched, byte for byte behind offset and epoch", arguments: [1, 3])
     func roundTrip(lanes: Int) throws {

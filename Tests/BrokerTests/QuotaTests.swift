@@ -7,7 +7,6 @@ import Testing
 
 @testable import Broker
 
-@Suite(.timeLimit(.minutes(1)))
 struct QuotaTests {
     /// Sets quotas of one entity; nil removes one.
     @discardableResult

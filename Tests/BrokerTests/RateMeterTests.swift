@@ -6,7 +6,6 @@ import Testing
 
 @testable import Broker
 
-@Suite(.timeLimit(.minutes(1)))
 struct RateMeterTests {
     private static let second: UInt64 = 1_000_000_000
 

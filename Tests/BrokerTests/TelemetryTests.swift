@@ -5,7 +5,6 @@ import Testing
 
 @testable import Broker
 
-@Suite(.timeLimit(.minutes(1)))
 struct TelemetryTests {
     @Test("A client is told that nobody wants its metrics, and keeps the identity that it got")
     func subscriptions() throws {

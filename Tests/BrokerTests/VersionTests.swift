@@ -6,7 +6,6 @@ import Testing
 @testable import Broker
 
 /// Every version of every API that the broker names is answered in that version.
-@Suite(.timeLimit(.minutes(1)))
 struct VersionTests {
     /// Asks, and reads the answers.
     private final class Asking: RequestVisitor {
