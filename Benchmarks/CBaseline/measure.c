@@ -58,6 +58,11 @@ uint64_t dmq_available_memory(void) {
     return (uint64_t)kibibytes * 1024;
 }
 
+double dmq_load_average(void) {
+    double average = 0;
+    return getloadavg(&average, 1) == 1 ? average : 0;
+}
+
 int dmq_shows_progress(void) { return isatty(STDERR_FILENO); }
 
 void dmq_show(const char *text) {

@@ -1,4 +1,5 @@
 import Base
+import CBaseline
 
 /// A piece of work that is measured beside its baseline.
 protocol Benchmark: AnyObject {
@@ -116,6 +117,8 @@ struct Comparison {
     let figures: [Figure]
     let targets: [Target]
     let runCount: Int
+    /// At the end: what else the machine had to do shows in the figures.
+    var loadAverage = 0.0
     /// Of the last run of ours.
     let hash: UInt64
 
@@ -140,7 +143,8 @@ struct Comparison {
         return Comparison(
             title: benchmark.title, baselineName: benchmark.baselineName, settings: benchmark.settings,
             figures: benchmark.metrics.compactMap { Figure($0, ours: ours, baseline: baseline) },
-            targets: showsTargets ? benchmark.targets : [], runCount: count, hash: ours.last?.hash ?? 0)
+            targets: showsTargets ? benchmark.targets : [], runCount: count,
+            loadAverage: dmq_load_average(), hash: ours.last?.hash ?? 0)
     }
 
     func target(of figure: Figure) -> Target? { targets.first { $0.metricName == figure.metric.name } }

@@ -27,7 +27,8 @@ enum Report {
         }
         text += table.lines.map { "  \($0)\n" }.joined()
         let hash = comparison.hash == 0 ? "" : ", hash \(String(comparison.hash, radix: 16))"
-        return text + "  medians of \(comparison.runCount) runs in turn\(hash)\n"
+        let load = DecimalText.format(comparison.loadAverage, fractionDigits: 1)
+        return text + "  medians of \(comparison.runCount) runs in turn, load average \(load)\(hash)\n"
     }
 
     private static func number(_ value: Double) -> String {
@@ -47,6 +48,7 @@ enum Report {
             }
             json.field("baseline", comparison.baselineName)
             json.field("runs", comparison.runCount)
+            json.field("loadAverage", comparison.loadAverage)
             json.field("hash", String(comparison.hash, radix: 16))
             json.array("figures") { json in
                 for figure in comparison.figures { write(figure, of: comparison, to: &json) }

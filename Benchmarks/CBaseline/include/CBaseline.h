@@ -35,6 +35,9 @@ int dmq_touch_memory(size_t byteCount);
 /// Bytes of memory that can be had without swapping (MemAvailable).
 uint64_t dmq_available_memory(void);
 
+/// How many threads wanted a processor at once, on average over the last minute.
+double dmq_load_average(void);
+
 /// 1 when standard error is a terminal, where progress is shown.
 int dmq_shows_progress(void);
 
@@ -162,8 +165,8 @@ int64_t dmq_baseline_list(const char *path, uint64_t *hash);
 /// Serves Produce and Fetch requests like those of `dmq_load` on a port of its own at 127.0.0.1, which it
 /// prints, until the process is killed: each batch is received, its CRC-32C checked, its base offset set,
 /// written to the partition's file in `path` and answered; with `syncs` after one fdatasync a file for all
-/// that came at once. Answers with records are sent by sendfile, once there are some. One thread does all of
-/// it. Returns -1 when it cannot go on.
+/// that came at once, all files at the same time. Answers with records are sent by sendfile, once there are
+/// some. One thread does all but the syncs. Returns -1 when it cannot go on.
 int dmq_ceiling_serve(const char *path, int syncs);
 
 /// A connection to a broker or to the ceiling, and the requests to send to either: real ones, made

@@ -67,9 +67,11 @@ struct BrokerSuite {
         return options
     }
 
+    /// Less of it, as disks are slow.
     private func synced(_ options: BrokerOptions) -> BrokerOptions {
         var options = options
         options.durability = .synced
+        options.totalByteCount /= 4
         return options
     }
 }
