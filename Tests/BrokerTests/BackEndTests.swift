@@ -41,9 +41,11 @@ struct BackEndTests {
                 let found = fetched.responses.flatMap(\.partitions).filter { $0.highWatermark > .zero }
                 #expect(!found.isEmpty)
             }
+            node.stop()
         }
         let node = try TestNode(lanes: lanes, settings, in: directory)
         let fetched = try node.client().fetch(BrokerClient.fetch("events", [(0, 0), (1, 0)]))
         #expect(fetched.map(\.0.highWatermark) == [Offset(20), Offset(40)])
+        node.stop()
     }
 }
