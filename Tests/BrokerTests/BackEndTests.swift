@@ -7,7 +7,6 @@ import Testing
 @testable import Broker
 
 /// What the kernel is asked with, for the network and the logs.
-@Suite(.timeLimit(.minutes(1)))
 struct BackEndTests {
     @Test(
         "A node writes, syncs, wakes who waits and starts again with either back end",
