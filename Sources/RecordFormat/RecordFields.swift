@@ -84,12 +84,8 @@ struct RecordFields {
 enum VariableLength {
     @inline(__always)
     static func int32(_ bytes: RawSpan, _ position: inout Int, _ end: Int) throws(RecordDefect) -> Int32 {
-        if position < end {
-            let byte = bytes.unsafeLoad(fromUncheckedByteOffset: position, as: UInt8.self)
-            if byte < 0x80 {
-                position += 1
-                return Int32(byte >> 1) ^ -Int32(byte & 1)
-            }
+        if let short = short(bytes, &position, end) {
+            return Int32(bitPattern: short >> 1) ^ -Int32(bitPattern: short & 1)
         }
         let value = try unsigned(bytes, &position, end, byteCount: 5)
         if value > UInt64(UInt32.max) { throw .overlongNumber }
@@ -99,8 +95,27 @@ enum VariableLength {
 
     @inline(__always)
     static func int64(_ bytes: RawSpan, _ position: inout Int, _ end: Int) throws(RecordDefect) -> Int64 {
+        if let short = short(bytes, &position, end) {
+            return Int64(short >> 1) ^ -Int64(short & 1)
+        }
         let value = try unsigned(bytes, &position, end, byteCount: 10)
         return Int64(bitPattern: value >> 1) ^ -Int64(bitPattern: value & 1)
+    }
+
+    /// A number of one or two bytes, as nearly all are; nil leaves the rest to `unsigned`.
+    @inline(__always)
+    private static func short(_ bytes: RawSpan, _ position: inout Int, _ end: Int) -> UInt32? {
+        guard position < end else { return nil }
+        let first = UInt32(bytes.unsafeLoad(fromUncheckedByteOffset: position, as: UInt8.self))
+        if first < 0x80 {
+            position += 1
+            return first
+        }
+        guard end - position > 1 else { return nil }
+        let second = UInt32(bytes.unsafeLoad(fromUncheckedByteOffset: position + 1, as: UInt8.self))
+        if second >= 0x80 { return nil }
+        position += 2
+        return first & 0x7F | second << 7
     }
 
     private static func unsigned(
