@@ -171,6 +171,34 @@ struct GroupTests {
         #expect(all.topics.map(\.name) == ["events"] && all.topics[0].partitions[0].metadata == "x")
     }
 
+    @Test(
+        "When the topic of groups is deleted, whoever waits is told, and a new one is empty",
+        arguments: [1, 2])
+    func deletedTopic(lanes: Int) throws {
+        let node = try TestNode(lanes: lanes)
+        let client = try node.client()
+        try client.metadata(["events"])
+        _ = try client.ask(FindCoordinatorRequest(coordinatorKeys: ["group"]), version: 4)
+        _ = try client.ask(commit(5), version: 9)
+        let waiting = try node.client()
+        try waiting.send(join("", "static"), version: 9)
+        var count = 0
+        while count < 1 {
+            let described = try client.ask(DescribeGroupsRequest(groups: ["group"]), version: 5)
+            count = described.groups[0].members.count
+        }
+        let writing = try node.client()
+        for number in 0..<20 { try writing.send(commit(Int64(number)), version: 9) }
+        let deleted = try client.ask(
+            DeleteTopicsRequest(
+                topics: [.init(name: "__consumer_offsets")], timeoutMilliseconds: 30_000), version: 6)
+        #expect(deleted.responses[0].errorCode == .none)
+        #expect(try waiting.receive(JoinGroupRequest.self, version: 9).errorCode == .notCoordinator)
+        for _ in 0..<20 { _ = try writing.receive(OffsetCommitRequest.self, version: 9) }
+        _ = try client.ask(FindCoordinatorRequest(coordinatorKeys: ["group"]), version: 4)
+        #expect(try committed(client) == -1)
+    }
+
     @Test("While there is no topic of groups, nobody keeps them")
     func withoutTopic() throws {
         let node = try TestNode()

@@ -8,7 +8,7 @@ internal import Transport
 
 /// The coordinator of one partition of `__consumer_offsets` on the lane that owns the partition: loads what
 /// the log has, then serves, with the lane's timers.
-final class GroupShard: TimerHandler, @unchecked Sendable {
+final class GroupShard: TimerHandler, FetchWaiter, @unchecked Sendable {
     // @unchecked: touched on its lane only.
 
     let partition: TopicPartition
@@ -26,7 +26,8 @@ final class GroupShard: TimerHandler, @unchecked Sendable {
         log = OffsetsLog(partition, codec: codec, broker: broker)
         runtime = CoordinatorRuntime(machine: GroupMachine(settings), log: log)
         began = broker.lane.now
-        log.finished = { [unowned self] error in appendFinished(error) }
+        // The replica may tell of lost appends when this has been let go of.
+        log.finished = { [weak self] error in self?.appendFinished(error) }
         loadSoon()
     }
 
@@ -50,7 +51,7 @@ final class GroupShard: TimerHandler, @unchecked Sendable {
     private func load() {
         guard !isOver, runtime.stage == .loading else { return }
         do throws(OffsetsReplayError) {
-            guard try readOn() else { return loadSoon() }
+            guard try readOn() else { return }
         } catch {
             broker.logger.log(
                 .error, "groups cannot be loaded",
@@ -70,6 +71,7 @@ final class GroupShard: TimerHandler, @unchecked Sendable {
         arm()
     }
 
+    /// - Returns: whether all is read and committed; otherwise `load` is called again.
     private func readOn() throws(OffsetsReplayError) -> Bool {
         let leader: LeaderReplica
         do {
@@ -77,8 +79,22 @@ final class GroupShard: TimerHandler, @unchecked Sendable {
         } catch {
             throw .replica(error)
         }
-        return try replay.read(leader, into: runtime.machine)
+        guard try replay.read(leader, into: runtime.machine) else {
+            loadSoon()
+            return false
+        }
+        // Nobody is told of what a crash could still take back.
+        if leader.log.highWatermark >= replay.nextOffset ?? .zero { return true }
+        leader.wait(self, part: 0)
+        return false
     }
+
+    // MARK: FetchWaiter
+
+    var isFinished: Bool { isOver || runtime.stage != .loading }
+
+    /// The high watermark has moved while the log was read.
+    func partitionAdvanced(part: Int) { loadSoon() }
 
     /// Nobody knows what of the log is left: it is read again.
     private func reload() {

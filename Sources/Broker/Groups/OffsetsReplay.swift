@@ -59,8 +59,12 @@ struct OffsetsReplay {
         } catch {
             throw .replica(error)
         }
-        // What is appended and not written yet is not seen; it comes with the next turn.
-        guard let slice = read.slice else { return false }
+        guard let slice = read.slice else {
+            // What is appended and not written yet comes with the next turn; there may be nothing else.
+            if leader.log.writtenEndOffset < leader.log.logEndOffset { return false }
+            nextOffset = leader.log.logEndOffset
+            return true
+        }
         var position = slice.position
         let end = slice.position + Int64(slice.byteCount)
         while position < end {
