@@ -29,6 +29,7 @@ struct GroupTests {
         let transaction = try client.ask(
             FindCoordinatorRequest(keyType: 1, coordinatorKeys: ["t"]), version: 4)
         #expect(transaction.coordinators[0].errorCode == .coordinatorNotAvailable)
+        node.stop()
     }
 
     @Test("Nobody but the broker writes to the topic of groups")
@@ -38,6 +39,7 @@ struct GroupTests {
         _ = try client.ask(FindCoordinatorRequest(coordinatorKeys: ["g"]), version: 4)
         #expect(
             try client.produce("__consumer_offsets", TestBatches.batch()).errorCode == .invalidTopicException)
+        node.stop()
     }
 
     /// Finds the coordinator of the group, which is made with the first search and then reads what it has.
@@ -169,6 +171,7 @@ struct GroupTests {
         }
         let all = try client.ask(OffsetFetchRequest(groupID: "group", topics: nil), version: 7)
         #expect(all.topics.map(\.name) == ["events"] && all.topics[0].partitions[0].metadata == "x")
+        node.stop()
     }
 
     @Test(
@@ -197,6 +200,7 @@ struct GroupTests {
         for _ in 0..<20 { _ = try writing.receive(OffsetCommitRequest.self, version: 9) }
         _ = try client.ask(FindCoordinatorRequest(coordinatorKeys: ["group"]), version: 4)
         #expect(try committed(client) == -1)
+        node.stop()
     }
 
     @Test("While there is no topic of groups, nobody keeps them")
@@ -205,5 +209,6 @@ struct GroupTests {
         let client = try node.client()
         #expect(try client.ask(join(""), version: 9).errorCode == .notCoordinator)
         #expect(try client.ask(ListGroupsRequest(), version: 5).errorCode == .none)
+        node.stop()
     }
 }
