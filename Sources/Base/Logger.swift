@@ -1,3 +1,5 @@
+internal import Synchronization
+
 /// How loud a log line is.
 public enum LogLevel: Int, Comparable, Sendable, CaseIterable {
     case debug, info, warn, error
@@ -36,30 +38,52 @@ extension LogSink {
     public var format: LogFormat { .text }
 }
 
-/// Structured logging: an event in words, then `key=value` fields. Lines below `minimumLevel` cost one
+/// From which level on lines are written: shared by a logger and those that were named from it. Any thread.
+public final class LogThreshold: Sendable {
+    private let rawLevel: Atomic<Int>
+
+    init(_ level: LogLevel) { rawLevel = Atomic(level.rawValue) }
+
+    /// Holds for the next line of every logger.
+    public var level: LogLevel {
+        get { LogLevel(rawValue: rawLevel.load(ordering: .relaxed)) ?? .debug }
+        set { rawLevel.store(newValue.rawValue, ordering: .relaxed) }
+    }
+
+    fileprivate func admits(_ level: LogLevel) -> Bool {
+        level.rawValue >= rawLevel.load(ordering: .relaxed)
+    }
+}
+
+/// Structured logging: an event in words, then `key=value` fields. Lines below the threshold cost one
 /// comparison.
 public struct Logger: Sendable {
-    public let minimumLevel: LogLevel
+    /// May change while the logger is used.
+    public let threshold: LogThreshold
     private let sink: (any LogSink)?
     private let component: StaticString
 
     public init(component: StaticString, minimumLevel: LogLevel = .info, sink: (any LogSink)?) {
+        self.init(component: component, threshold: LogThreshold(minimumLevel), sink: sink)
+    }
+
+    private init(component: StaticString, threshold: LogThreshold, sink: (any LogSink)?) {
         self.component = component
-        self.minimumLevel = minimumLevel
+        self.threshold = threshold
         self.sink = sink
     }
 
     /// A logger that writes nothing.
     public static let silent = Logger(component: "", minimumLevel: .error, sink: nil)
 
-    /// The same sink under another component's name.
+    /// The same sink and threshold under another component's name.
     public func named(_ component: StaticString) -> Logger {
-        Logger(component: component, minimumLevel: minimumLevel, sink: sink)
+        Logger(component: component, threshold: threshold, sink: sink)
     }
 
     /// Writes one line; the fields are only made when the level is written at all.
     public func log(_ level: LogLevel, _ event: StaticString, _ fields: @autoclosure () -> [LogField] = []) {
-        guard let sink, level >= minimumLevel else { return }
+        guard let sink, threshold.admits(level) else { return }
         if sink.format == .json {
             return sink.write(level: level, line: json(level, event, fields()))
         }

@@ -1,6 +1,7 @@
+public import Base
 internal import ClusterMetadata
 internal import LogStorage
-internal import Settings
+public import Settings
 internal import SystemIO
 internal import Transport
 
@@ -77,7 +78,7 @@ extension BrokerConfiguration {
         return result
     }
 
-    var cleaner: CleanerConfiguration {
+    static func cleaner(_ settings: SettingValues) -> CleanerConfiguration {
         var result = CleanerConfiguration()
         result.threadCount = settings[BrokerSettings.cleanerThreads]
         result.dedupeByteCount = Int(settings[BrokerSettings.cleanerDedupeBytes])
@@ -100,6 +101,18 @@ extension BrokerConfiguration {
                         host: told.host.isEmpty ? hostName : told.host,
                         port: told.port == 0 ? port(listener.name) ?? 0 : told.port))
             }
+        }
+    }
+}
+
+extension LogLevelChoice {
+    /// As loggers take it.
+    public var level: LogLevel {
+        switch self {
+        case .debug: .debug
+        case .info: .info
+        case .warn: .warn
+        case .error: .error
         }
     }
 }

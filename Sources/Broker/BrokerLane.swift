@@ -24,6 +24,7 @@ final class BrokerLane: @unchecked Sendable {
     let sessions: FetchSessions
     let refusals: BoundedLog
     let quotas: LaneQuotas
+    private let flusher: LogFlusher
     /// Set with `attach`, as the two know each other.
     private(set) var mover: ReplicaMover?
     /// The groups that are kept here.
@@ -47,6 +48,7 @@ final class BrokerLane: @unchecked Sendable {
         self.logLane = logLane
         logger = node.logger.named("broker")
         logs = LogManager(store: store, lane: logLane)
+        flusher = LogFlusher(lane, logs)
         replicas = ReplicaManager(logs: logs, logger: node.logger) {
             let (high, low) = SystemRandom.identifier()
             return UniqueID(high: high, low: low)
@@ -99,10 +101,8 @@ final class BrokerLane: @unchecked Sendable {
 
     private func takeQuotas() {
         quotas.update(metadata.clientQuotas)
-        // The listeners' bounds are the node's, not the lanes'.
         if index == 0 {
-            node.takeConnectionLimits(settings, metadata.clientQuotas)
-            node.controller.takeQuotas(metadata.clientQuotas)
+            node.take(settings, metadata.clientQuotas)
         }
     }
 
@@ -155,12 +155,14 @@ final class BrokerLane: @unchecked Sendable {
         let image = topic.partitions[Int(number)]
         guard owns(partition), image.leader == node.configuration.nodeID else { return }
         let own = topicSettings(topic)
+        let configuration = own.logConfiguration
+        flusher.note(configuration.flushMilliseconds)
         replicas.apply(
             PartitionAssignment(
                 partition: partition, topicID: topic.id, leaderEpoch: image.leaderEpoch,
                 replicas: image.replicas, inSyncReplicas: image.inSyncReplicas,
                 minimumInSyncReplicas: own[TopicSettings.minimumInSyncReplicas],
-                settings: own.logConfiguration))
+                settings: configuration))
         groups.lead(partition)
     }
 

@@ -62,6 +62,8 @@ public final class BrokerNode: @unchecked Sendable {
     private(set) var cleaner: CleanerThreads?
     let bootstrapWatch: BootstrapWatch
     private var forwarderInPlace: ControllerForwarder?
+    /// What the node's own parts, which are not the lanes', have been told last. On the first lane.
+    private var settings: SettingValues
 
     public var clusterID: String { store.clusterID }
     /// The way to the controller.
@@ -78,6 +80,7 @@ public final class BrokerNode: @unchecked Sendable {
     ) throws(BrokerStartError) {
         guard configuration.isWholeQuorum else { throw .severalNodes }
         self.configuration = configuration
+        settings = configuration.settings
         self.logger = logger
         self.timeSource = timeSource
         bootstrapWatch = BootstrapWatch(logger.named("broker"))
@@ -216,13 +219,17 @@ public final class BrokerNode: @unchecked Sendable {
     private func startMaintenance() {
         if configuration.settings[BrokerSettings.cleanerEnabled] {
             cleaner = CleanerThreads(
-                configuration: configuration.cleaner, timeSource: timeSource, logger: logger
+                configuration: BrokerConfiguration.cleaner(configuration.settings), timeSource: timeSource,
+                logger: logger
             ) { [unowned self] index in
                 lanes[index].perform { lane in lane.compact() }
             }
         }
         maintenance = lanes.map { LaneMaintenance($0, compacts: cleaner != nil) }
         for one in maintenance { one.broker.perform { _ in one.start() } }
+        lanes[0].perform { [self] lane in
+            cleaner?.reconfigure(BrokerConfiguration.cleaner(lane.settings))
+        }
     }
 
     /// Runs `body` on every lane, and returns when all have.
@@ -298,12 +305,23 @@ public final class BrokerNode: @unchecked Sendable {
         }
     }
 
-    /// Takes over what settings and quotas say about connections now; holds for those to come.
-    func takeConnectionLimits(_ settings: SettingValues, _ quotas: ClientQuotasImage) {
-        let new = BrokerConfiguration.connectionLimits(settings, quotas)
-        if limits.settings != new { limits.settings = new }
-        copier.setRate(settings[BrokerSettings.directoryMoveRate])
+    /// Takes over what settings and quotas say now, for all that is the node's and not a lane's. On the first
+    /// lane.
+    func take(_ new: SettingValues, _ quotas: ClientQuotasImage) {
+        // Limits of connections hold for those to come.
+        let newLimits = BrokerConfiguration.connectionLimits(new, quotas)
+        if limits.settings != newLimits { limits.settings = newLimits }
+        copier.setRate(new[BrokerSettings.directoryMoveRate])
+        cleaner?.reconfigure(BrokerConfiguration.cleaner(new))
+        // A logger that was made with another level than the file's keeps it until somebody changes that.
+        let level = new[BrokerSettings.logLevel].level
+        if level != settings[BrokerSettings.logLevel].level { logger.threshold.level = level }
+        controller.take(new, quotas)
+        settings = new
     }
+
+    /// Of connections, as they hold now.
+    var connectionLimits: ConnectionLimits.Settings { limits.settings }
 
     // MARK: End
 

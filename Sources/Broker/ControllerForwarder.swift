@@ -117,8 +117,14 @@ final class ControllerForwarder: MetadataObserver, @unchecked Sendable {
         return command.refusals(in: outcome).contains { $0.code == .throttlingQuotaExceeded } ? pause : 0
     }
 
-    /// On the first lane.
-    func takeQuotas(_ quotas: ClientQuotasImage) { mutations.update(quotas) }
+    /// Takes over what settings and quotas say now. On the first lane.
+    func take(_ settings: SettingValues, _ quotas: ClientQuotasImage) {
+        controller?.policy = BrokerConfiguration.policy(settings)
+        mutations.update(quotas)
+    }
+
+    /// What commands are decided by at the moment. On the first lane.
+    var policy: CommandPolicy? { controller?.policy }
 
     private static let gone = CommandRefusal(.notController, "the node stops")
 
@@ -148,23 +154,27 @@ final class ControllerForwarder: MetadataObserver, @unchecked Sendable {
 extension BrokerConfiguration {
     /// What the controller is made of.
     var controller: ControllerConfiguration {
-        var policy = CommandPolicy(rules: rules)
-        policy.defaultPartitionCount = Int32(clamping: settings[BrokerSettings.partitionCount])
-        let factor = settings[BrokerSettings.replicationFactor]
-        policy.defaultReplicationFactor = factor > 0 ? Int16(clamping: factor) : nil
-        policy.allowsDeletion = settings[BrokerSettings.deleteTopics]
-        policy.allowsUncleanLeaders = settings[TopicSettings.uncleanLeaderElection]
-        var result = ControllerConfiguration(nodeID: nodeID, policy: policy)
+        var result = ControllerConfiguration(nodeID: nodeID, policy: Self.policy(settings))
         result.snapshotByteCount = settings[BrokerSettings.snapshotBytes]
         let age = settings[BrokerSettings.snapshotMilliseconds]
         result.snapshotMilliseconds = age == 0 ? .max : age
         return result
     }
 
+    /// By what the controller decides.
+    static func policy(_ settings: SettingValues) -> CommandPolicy {
+        var policy = CommandPolicy(rules: rules(settings))
+        policy.defaultPartitionCount = Int32(clamping: settings[BrokerSettings.partitionCount])
+        let factor = settings[BrokerSettings.replicationFactor]
+        policy.defaultReplicationFactor = factor > 0 ? Int16(clamping: factor) : nil
+        policy.allowsDeletion = settings[BrokerSettings.deleteTopics]
+        policy.allowsUncleanLeaders = settings[TopicSettings.uncleanLeaderElection]
+        return policy
+    }
+
     /// What the controller asks the table of settings.
-    private var rules: ConfigurationRules {
-        let settings = settings
-        return ConfigurationRules(
+    private static func rules(_ settings: SettingValues) -> ConfigurationRules {
+        ConfigurationRules(
             problem: { resource, values in
                 do throws(SettingError) {
                     switch resource.type {

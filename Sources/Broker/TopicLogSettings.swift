@@ -39,8 +39,26 @@ extension TopicSettingValues {
             case .uncompressed: .uncompressed
             case .all: .all
             }
+        result.compression = compression
+        result.flushRecordCount = self[TopicSettings.flushMessages]
+        result.flushMilliseconds = self[TopicSettings.flushMilliseconds]
         result.preallocatesSegments =
             self[TopicSettings.preallocateSegments] || self[TopicSettings.preallocate]
         return result
+    }
+
+    /// Nil: as producers send their batches.
+    private var compression: StoredCompression? {
+        switch self[TopicSettings.compressionType] {
+        case .producer: nil
+        case .uncompressed: StoredCompression(.none)
+        case .snappy: StoredCompression(.snappy)
+        case .gzip:
+            // Kafka's -1 is no level but zlib's own choice.
+            StoredCompression(
+                .gzip, level: self[TopicSettings.gzipLevel] == -1 ? nil : self[TopicSettings.gzipLevel])
+        case .lz4: StoredCompression(.lz4, level: self[TopicSettings.lz4Level])
+        case .zstd: StoredCompression(.zstd, level: self[TopicSettings.zstdLevel])
+        }
     }
 }

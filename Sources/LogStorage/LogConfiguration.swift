@@ -21,6 +21,18 @@ public enum RecordValidation: String, Sendable, CaseIterable {
     case all
 }
 
+/// How clients' batches are stored where that is not as they were sent (`compression.type`).
+public struct StoredCompression: Sendable, Equatable {
+    public var codec: CompressionCodec
+    /// One of the codec's levels (`compression.gzip.level` and so on); nil: Kafka's default.
+    public var level: Int?
+
+    public init(_ codec: CompressionCodec, level: Int? = nil) {
+        self.codec = codec
+        self.level = level
+    }
+}
+
 /// What happens to old records (`cleanup.policy`).
 public struct CleanupPolicy: OptionSet, Sendable {
     public let rawValue: UInt8
@@ -73,6 +85,12 @@ public struct LogConfiguration: Sendable, Equatable {
     public var durability = AckDurability.synced
     /// `dmq.record.validation`. A compacted log always looks at all records: each needs a key.
     public var recordValidation = RecordValidation.uncompressed
+    /// `compression.type`; nil: as the producer sent them. Batches of that codec stay as they are.
+    public var compression: StoredCompression?
+    /// `flush.messages`: a sync is asked for when so many records are not on stable storage.
+    public var flushRecordCount = Int64.max
+    /// `flush.ms`: and when one has not been for so long; see `LogManager.flushOverdue`.
+    public var flushMilliseconds = Int64.max
     /// `dmq.segment.preallocate`: blocks are allocated ahead of the writes. Appends then meet a full disk
     /// before they have an offset, and neither write nor sync has to allocate.
     public var preallocatesSegments = true

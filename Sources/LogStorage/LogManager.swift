@@ -173,6 +173,21 @@ public final class LogManager: RecoveryPointKeeper {
         return deleted
     }
 
+    /// Asks for syncs of logs where an append would have waited for `flush.ms` when this is called again.
+    ///
+    /// - Parameter interval: in milliseconds, until the next call at the latest.
+    /// - Returns: the shortest `flush.ms` of all logs; nil: none has one.
+    @discardableResult
+    public func flushOverdue(interval: Int64) -> Int64? {
+        let next = lane.monotonicMilliseconds + UInt64(max(interval, 0))
+        var shortest = Int64.max
+        for log in logs.values where log.configuration.flushMilliseconds < Int64.max {
+            shortest = min(shortest, log.configuration.flushMilliseconds)
+            log.flushOverdue(by: next)
+        }
+        return shortest < Int64.max ? shortest : nil
+    }
+
     /// The lane's part of compaction: about once a second, and when `cleaner` calls `hasOutcome` for the
     /// lane.
     ///

@@ -40,7 +40,9 @@ extension PartitionLog {
         try directory.checkAcceptsAppends()
         try checkChangeable()
         let now = lane.now
-        let summary = try checkFromClient(batches, origin: origin, now: now)
+        var summary = try checkFromClient(batches, origin: origin, now: now)
+        var batches = batches
+        if origin == .client { try recompress(&batches, &summary) }
         if summary.batchCount == 1, let header = summary.header {
             if let duplicate = try checkProducer(header, of: batches, origin: origin) { return duplicate }
         }
@@ -74,6 +76,7 @@ extension PartitionLog {
             position += header.byteCount
         }
         commit.append(batches, endOffset: nextOffset, durably: durably)
+        noteUnsynced()
         return LogAppendResult(
             firstOffset: firstOffset, lastOffset: nextOffset - 1, logAppendTime: logAppendTime,
             isDuplicate: false)
@@ -101,6 +104,7 @@ extension PartitionLog {
             position += header.byteCount
         }
         commit.append(batches, endOffset: nextOffset, durably: durably)
+        noteUnsynced()
         return nextOffset
     }
 
@@ -205,6 +209,34 @@ extension PartitionLog {
                 decompressor: lane.scanContext.decompressor, requireKeys: isCompacted)
         } catch {
             throw .batch(error, index: 0)
+        }
+    }
+
+    /// Puts a client's batch into the compression that it is to be stored in.
+    private func recompress(
+        _ batches: inout BufferSlice, _ summary: inout AppendSummary
+    ) throws(LogError) {
+        guard let wanted = configuration.compression, let header = summary.header,
+            header.attributes.codec != wanted.codec
+        else { return }
+        let context = lane.scanContext
+        do throws(RecordBatchError) {
+            let bytes = try RecordBatch.recompressed(
+                batches.bytes, header: header, codec: wanted.codec, level: wanted.level,
+                decompressor: context.decompressor, compressor: context.compressor)
+            // What cannot be compressed so is stored as it was sent.
+            guard let bytes else { return }
+            batches = BufferSlice(IOBuffer(copying: bytes))
+            summary.header = try RecordBatchHeader(parsing: batches.bytes)
+        } catch {
+            throw .batch(error, index: 0)
+        }
+        guard batches.byteCount <= configuration.maximumBatchByteCount else {
+            throw .batchTooLarge(byteCount: batches.byteCount, limit: configuration.maximumBatchByteCount)
+        }
+        guard batches.byteCount <= configuration.segmentByteCount else {
+            throw .appendTooLarge(
+                byteCount: batches.byteCount, segmentByteCount: configuration.segmentByteCount)
         }
     }
 

@@ -58,6 +58,9 @@ public final class PartitionLog {
     var cutTarget: Offset?
     /// Where the log is to begin anew, empty, once there is room for that; until then nothing can be read.
     var startTarget: Offset?
+    /// When the oldest append that nobody has asked a sync for came, at the latest, on the monotonic clock;
+    /// kept for `flush.ms` only.
+    private var unsyncedSinceMilliseconds: UInt64?
     /// Where the last reads ended: sequential readers go on there without a search.
     var readPositions = ReadPositions()
 
@@ -183,6 +186,30 @@ public final class PartitionLog {
     /// Asks for everything appended so far to be synced; the observer hears of it. Nothing happens before the
     /// lane's next `flush`.
     public func requestSync() { commit.requestSync() }
+
+    /// Something has been appended: `flush.messages` and `flush.ms` may ask for a sync of their own.
+    func noteUnsynced() {
+        if commit.queuedEndOffset - commit.syncedEndOffset >= configuration.flushRecordCount {
+            commit.requestSync()
+        }
+        guard configuration.flushMilliseconds < Int64.max else { return }
+        if configuration.flushMilliseconds <= 0 { commit.requestSync() }
+        if unsyncedSinceMilliseconds == nil { unsyncedSinceMilliseconds = lane.monotonicMilliseconds }
+    }
+
+    /// Asks for a sync where an append would have waited for `flush.ms` by `milliseconds` of the monotonic
+    /// clock.
+    func flushOverdue(by milliseconds: UInt64) {
+        guard let since = unsyncedSinceMilliseconds else { return }
+        guard commit.syncedEndOffset < commit.queuedEndOffset else {
+            unsyncedSinceMilliseconds = nil
+            return
+        }
+        guard milliseconds - min(since, milliseconds) >= UInt64(max(0, configuration.flushMilliseconds))
+        else { return }
+        unsyncedSinceMilliseconds = nil
+        commit.requestSync()
+    }
 
     /// Waits until everything appended so far is on stable storage.
     public func syncNow() throws(LogError) {

@@ -8,6 +8,7 @@ public final class ScanContext {
     let timeSource: any TimeSource
     let buffer = IOBuffer(byteCount: ScanContext.bufferByteCount)
     let decompressor = Decompressor()
+    let compressor = Compressor()
 
     /// Large enough for the headers between two index entries, small enough to be copied cheaply.
     static let bufferByteCount = 8192

@@ -32,6 +32,8 @@ public struct ControllerConfiguration: Sendable {
 /// asked are answered, in this order.
 public final class Controller {
     public let configuration: ControllerConfiguration
+    /// What decisions to come are bounded by; begins as `configuration` has it.
+    public var policy: CommandPolicy
     /// What is committed.
     public private(set) var image = MetadataImage()
     /// The offset after the last record that is in `image`.
@@ -83,6 +85,7 @@ public final class Controller {
         logger: Logger
     ) {
         self.configuration = configuration
+        policy = configuration.policy
         self.timeSource = timeSource
         generator = SeededGenerator(seed: seed)
         self.logger = logger.named("controller")
@@ -165,7 +168,7 @@ public final class Controller {
         if let refusal = refusalOfAll { return completion(.failure(refusal)) }
         var context = DecisionContext(
             nextOffset: quorum.endOffset, now: Timestamp(timeSource.wallClockMilliseconds()),
-            policy: configuration.policy, generator: generator)
+            policy: policy, generator: generator)
         let decision: Decision<Command.Outcome>
         do {
             decision = try command.decide(pendingImage, &context)

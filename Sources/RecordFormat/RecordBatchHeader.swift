@@ -63,6 +63,11 @@ public struct BatchAttributes: RawRepresentable, Hashable, Sendable {
     public var isControl: Bool { rawValue & Self.controlBit != 0 }
     public var hasDeleteHorizon: Bool { rawValue & Self.deleteHorizonBit != 0 }
 
+    /// The same with another codec.
+    func with(codec: CompressionCodec) -> BatchAttributes {
+        BatchAttributes(rawValue: rawValue & ~Self.codecMask | UInt16(codec.rawValue))
+    }
+
     /// The same with another timestamp type.
     public func with(timestampType: TimestampType) -> BatchAttributes {
         let others = rawValue & ~Self.timestampTypeBit

@@ -46,7 +46,7 @@ enum ServerCommand {
             return CommandLineError.exitStatus
         }
         let logger = Logger(
-            component: "dmq", minimumLevel: level(settings[BrokerSettings.logLevel]),
+            component: "dmq", minimumLevel: settings[BrokerSettings.logLevel].level,
             sink: StandardErrorLog(format: settings[BrokerSettings.logFormat] == .json ? .json : .text))
         for warning in warnings { logger.log(.warn, "setting ignored", [LogField("reason", warning)]) }
         do {
@@ -143,15 +143,6 @@ enum ServerCommand {
         let count = try file.read(into: buffer, 0..<byteCount, at: 0)
         let bytes = buffer.bytes
         return (0..<count).map { bytes.unsafeLoad(fromByteOffset: $0, as: UInt8.self) }
-    }
-
-    private static func level(_ choice: LogLevelChoice) -> LogLevel {
-        switch choice {
-        case .debug: .debug
-        case .info: .info
-        case .warn: .warn
-        case .error: .error
-        }
     }
 
     /// A path from where the program was started, without `.` and `..` at its beginning.

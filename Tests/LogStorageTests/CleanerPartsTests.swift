@@ -113,6 +113,25 @@ struct CleanerPartsTests {
         }
     }
 
+    @Test("who waits for the throttle goes on at once when its rate is changed")
+    func throttleChanged() {
+        let clock = SimulatedClock()
+        let waits = Locked(0)
+        let changing = Locked<CleaningThrottle?>(nil)
+        let throttle = CleaningThrottle(bytesPerSecond: 1, timeSource: clock) { _ in
+            waits.withLock { $0 += 1 }
+            changing.withLock { $0 }?.setRate(1_000_000)
+        }
+        changing.withLock { $0 = throttle }
+        throttle.admit(1_000_000, unless: { false })
+        throttle.admit(1_000_000, unless: { false })
+        #expect(waits.withLock { $0 } == 1)
+        throttle.setRate(nil)
+        for _ in 0..<100 { throttle.admit(1_000_000, unless: { false }) }
+        #expect(waits.withLock { $0 } == 1)
+        changing.withLock { $0 = nil }
+    }
+
     @Test("who is cancelled does not wait for the throttle")
     func throttleCancelled() {
         let clock = SimulatedClock()

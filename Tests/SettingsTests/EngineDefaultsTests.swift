@@ -29,6 +29,9 @@ struct EngineDefaultsTests {
             log.maximumCompactionLagMilliseconds == values[TopicSettings.maximumCompactionLagMilliseconds])
         #expect(log.deleteRetentionMilliseconds == values[TopicSettings.deleteRetentionMilliseconds])
         #expect(log.fileDeleteDelayMilliseconds == values[TopicSettings.fileDeleteDelayMilliseconds])
+        #expect(log.flushRecordCount == values[TopicSettings.flushMessages])
+        #expect(log.flushMilliseconds == values[TopicSettings.flushMilliseconds])
+        #expect(log.compression == nil && values[TopicSettings.compressionType] == .producer)
         #expect(log.preallocatesSegments == values[TopicSettings.preallocateSegments])
         #expect(
             log.producerIDExpirationMilliseconds

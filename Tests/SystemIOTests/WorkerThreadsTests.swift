@@ -59,6 +59,64 @@ struct WorkerThreadsTests {
         #expect(seen.withLock { $0.sorted() } == Array(0..<count))
     }
 
+    @Test("How many jobs are run at once may be changed, up and down")
+    func threadLimit() throws {
+        let workers = WorkerThreads(limit: 1, name: "test")
+        let monitor = Monitor()
+        let state = Locked((inside: 0, most: 0, done: 0, gate: 0))
+        /// Jobs that stay inside until `gate` have been let out.
+        func submit(_ count: Int) throws {
+            for _ in 0..<count {
+                _ = try workers.submit {
+                    monitor.locked {
+                        state.withLock {
+                            $0.inside += 1
+                            $0.most = max($0.most, $0.inside)
+                        }
+                        monitor.wakeAll()
+                        while state.withLock({ $0.done >= $0.gate }) { monitor.wait() }
+                        state.withLock {
+                            $0.inside -= 1
+                            $0.done += 1
+                        }
+                        monitor.wakeAll()
+                    }
+                }
+            }
+        }
+        func wait(until isReached: ((inside: Int, most: Int, done: Int, gate: Int)) -> Bool) {
+            monitor.locked { while !isReached(state.withLock { $0 }) { monitor.wait() } }
+        }
+        func letOut(upTo gate: Int) {
+            monitor.locked {
+                state.withLock { $0.gate = gate }
+                monitor.wakeAll()
+            }
+            wait { $0.done == gate }
+        }
+        workers.setThreadLimit(3)
+        #expect(workers.threadLimit == 3)
+        try submit(5)
+        wait { $0.inside == 3 }
+        // The two that wait come one after the other.
+        workers.setThreadLimit(1)
+        letOut(upTo: 3)
+        wait { $0.inside == 1 }
+        state.withLock { $0.most = 0 }
+        letOut(upTo: 4)
+        wait { $0.inside == 1 }
+        letOut(upTo: 5)
+        #expect(state.withLock { $0.most } == 1)
+        // Room for more lets those in that wait already.
+        try submit(2)
+        wait { $0.inside == 1 }
+        workers.setThreadLimit(2)
+        wait { $0.inside == 2 }
+        letOut(upTo: 7)
+        workers.finish()
+        #expect(state.withLock { $0.done } == 7)
+    }
+
     @Test("As many threads run as were asked for")
     func parallel() {
         // Comes back only if four are inside at once.

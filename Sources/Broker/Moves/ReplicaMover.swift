@@ -130,6 +130,9 @@ final class ReplicaCopier: Sendable {
 
     func setRate(_ bytesPerSecond: Int64) { throttle.setRate(bytesPerSecond) }
 
+    /// In bytes a second.
+    var rate: Int64 { throttle.rate }
+
     /// Reads a slice, and hands it on from the thread.
     /// - Returns: false when the node stops.
     func read(
@@ -163,10 +166,21 @@ private final class CopyThrottle: Sendable {
     private let state = Locked(State())
     private let pause = Pause()
     private let timeSource: any TimeSource
+    /// The rate may change meanwhile.
+    private static let longestPause: UInt64 = 1_000_000_000
 
     init(_ timeSource: any TimeSource) { self.timeSource = timeSource }
 
-    func setRate(_ bytesPerSecond: Int64) { state.withLock { $0.bytesPerSecond = max(bytesPerSecond, 1) } }
+    func setRate(_ bytesPerSecond: Int64) {
+        state.withLock { state in
+            guard state.bytesPerSecond != max(bytesPerSecond, 1) else { return }
+            state.bytesPerSecond = max(bytesPerSecond, 1)
+            // What a much slower rate would have made wait for days goes on at once.
+            state.paidNanoseconds = 0
+        }
+    }
+
+    var rate: Int64 { state.withLock { $0.bytesPerSecond } }
 
     func end() {
         state.withLock { $0.isEnding = true }
@@ -184,7 +198,7 @@ private final class CopyThrottle: Sendable {
                 return 0
             }
             if left == 0 { return }
-            pause.wait(nanoseconds: left)
+            pause.wait(nanoseconds: min(left, Self.longestPause))
         }
     }
 }

@@ -1,7 +1,7 @@
 internal import RecordFormat
 
 /// The settings of compaction that all logs of a node share: Kafka's, under their names.
-public struct CleanerConfiguration: Sendable {
+public struct CleanerConfiguration: Sendable, Equatable {
     /// `log.cleaner.threads`: how many rounds are run at once.
     public var threadCount = 1
     /// `log.cleaner.dedupe.buffer.size`: the most memory that the offset map of a round takes. A round covers

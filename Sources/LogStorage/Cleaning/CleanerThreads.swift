@@ -27,7 +27,8 @@ public final class CleanerThreads: Sendable {
             configuration: configuration,
             throttle: CleaningThrottle(
                 bytesPerSecond: configuration.bytesPerSecond, timeSource: timeSource,
-                wait: { pause.wait(nanoseconds: $0) }),
+                // Not for long at once: the rate may change meanwhile.
+                wait: { pause.wait(nanoseconds: min($0, 1_000_000_000)) }),
             timeSource: timeSource, logger: logger, secret: secret,
             hasWork: { cleaner in
                 do throws(IOError) {
@@ -39,6 +40,16 @@ public final class CleanerThreads: Sendable {
             }, hasOutcome: hasOutcome)
         self.workers = workers
         self.pause = pause
+    }
+
+    /// How many rounds are run at once.
+    public var threadCount: Int { workers.threadLimit }
+
+    /// Takes other settings; see `LogCleaner.reconfigure`.
+    public func reconfigure(_ configuration: CleanerConfiguration) {
+        guard configuration != cleaner.configuration else { return }
+        workers.setThreadLimit(configuration.threadCount)
+        cleaner.reconfigure(configuration)
     }
 
     /// Ends all compaction, and returns when no thread is at it any more.

@@ -9,12 +9,12 @@ public final class CleaningThrottle: Sendable {
     private struct State: Sendable {
         /// When everything admitted so far will be paid, in monotonic nanoseconds.
         var paidNanoseconds: UInt64 = 0
+        var bytesPerSecond: Double?
     }
 
-    private let bytesPerSecond: Double?
     private let timeSource: any TimeSource
     private let wait: @Sendable (_ nanoseconds: UInt64) -> Void
-    private let state = Locked(State())
+    private let state: Locked<State>
 
     /// - Parameters:
     ///   - bytesPerSecond: read and written together; nil: without limit.
@@ -26,19 +26,29 @@ public final class CleaningThrottle: Sendable {
         invariant(
             (bytesPerSecond ?? 1) > 0, "a throttle of \(bytesPerSecond ?? 0) bytes a second lets nothing pass"
         )
-        self.bytesPerSecond = bytesPerSecond
+        state = Locked(State(bytesPerSecond: bytesPerSecond))
         self.timeSource = timeSource
         self.wait = wait
+    }
+
+    /// What passes a second from now on; nil: without limit. What is paid for already stays so, but for the
+    /// time that a much slower rate has made it wait for.
+    func setRate(_ bytesPerSecond: Double?) {
+        state.withLock { state in
+            guard state.bytesPerSecond != bytesPerSecond else { return }
+            state.bytesPerSecond = bytesPerSecond
+            state.paidNanoseconds = 0
+        }
     }
 
     /// Returns when `byteCount` bytes may be read or written, or `isCancelled` says that nobody wants them
     /// any more.
     func admit(_ byteCount: Int, unless isCancelled: () -> Bool) {
-        guard let bytesPerSecond else { return }
-        let cost = UInt64(Double(byteCount) / bytesPerSecond * 1e9)
         while !isCancelled() {
             let now = timeSource.monotonicNanoseconds()
             let left: UInt64 = state.withLock { state in
+                guard let bytesPerSecond = state.bytesPerSecond else { return 0 }
+                let cost = UInt64(Double(byteCount) / bytesPerSecond * 1e9)
                 if state.paidNanoseconds > now { return state.paidNanoseconds - now }
                 state.paidNanoseconds = now + cost
                 return 0

@@ -35,16 +35,16 @@ public final class LogCleaner: Sendable {
         /// When a lane looks for a log again, in monotonic nanoseconds.
         var nextLook: [Int: UInt64] = [:]
         var isStopped = false
+        var configuration: CleanerConfiguration
     }
 
-    private let configuration: CleanerConfiguration
     private let throttle: CleaningThrottle
     private let timeSource: any TimeSource
     private let logger: Logger
     private let secret: @Sendable () -> (UInt64, UInt64)
     private let hasWork: @Sendable (LogCleaner) -> Void
     private let hasOutcome: @Sendable (_ lane: Int) -> Void
-    private let state = Locked(State())
+    private let state: Locked<State>
 
     /// - Parameters:
     ///   - secret: 128 new random bits, for the hashes of a round's keys.
@@ -57,13 +57,28 @@ public final class LogCleaner: Sendable {
         hasWork: @escaping @Sendable (LogCleaner) -> Void = { _ in },
         hasOutcome: @escaping @Sendable (_ lane: Int) -> Void = { _ in }
     ) {
-        self.configuration = configuration
+        state = Locked(State(configuration: configuration))
         self.throttle = throttle
         self.timeSource = timeSource
         self.logger = logger.named("cleaner")
         self.secret = secret
         self.hasWork = hasWork
         self.hasOutcome = hasOutcome
+    }
+
+    /// What holds for the rounds that begin now.
+    public var configuration: CleanerConfiguration { state.withLock { $0.configuration } }
+
+    /// Takes other settings for the rounds to come; the rate, and how long lanes wait before they look again,
+    /// hold at once.
+    public func reconfigure(_ configuration: CleanerConfiguration) {
+        state.withLock { state in
+            if configuration.backoffMilliseconds < state.configuration.backoffMilliseconds {
+                state.nextLook.removeAll()
+            }
+            state.configuration = configuration
+        }
+        throttle.setRate(configuration.bytesPerSecond)
     }
 
     // MARK: The lanes' side

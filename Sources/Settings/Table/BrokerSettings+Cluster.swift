@@ -83,7 +83,7 @@ extension BrokerSettings {
         "replica.socket.timeout.ms", default: 30_000, .atLeast(1), .milliseconds,
         meaning: "how long a follower waits for an answer")
     public static let replicaFetchers = BrokerSetting<Int>(
-        "num.replica.fetchers", default: 1, .integers(1...1024), .none, .clusterWide,
+        "num.replica.fetchers", default: 1, .integers(1...1024),
         meaning: "connections over which a follower fetches from one leader")
     public static let highWatermarkCheckpointMilliseconds = BrokerSetting<Int64>(
         "replica.high.watermark.checkpoint.interval.ms", default: 5000, .atLeast(1), .milliseconds,

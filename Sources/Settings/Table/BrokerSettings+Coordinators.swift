@@ -114,7 +114,7 @@ extension BrokerSettings {
         "transaction.remove.expired.transaction.cleanup.interval.ms", default: 3_600_000, .atLeast(1),
         .milliseconds, meaning: "how often forgotten transactional IDs are removed")
     public static let transactionVerification = BrokerSetting<Bool>(
-        "transaction.partition.verification.enable", default: true, .any, .none, .clusterWide,
+        "transaction.partition.verification.enable", default: true,
         meaning:
             "a partition takes a transaction's records only after the coordinator has said that it belongs"
             + " to it"
@@ -144,10 +144,10 @@ extension BrokerSettings {
         "controller.quota.window.size.seconds", default: 1, .integers(1...3600), .seconds,
         meaning: "the length of a window of those")
     public static let leaderThrottledRate = BrokerSetting<Int64>(
-        "leader.replication.throttled.rate", default: .max, .atLeast(0), .bytesPerSecond, .clusterWide,
+        "leader.replication.throttled.rate", default: .max, .atLeast(0), .bytesPerSecond,
         meaning: "what leaders send of the replicas that are slowed down")
     public static let followerThrottledRate = BrokerSetting<Int64>(
-        "follower.replication.throttled.rate", default: .max, .atLeast(0), .bytesPerSecond, .clusterWide,
+        "follower.replication.throttled.rate", default: .max, .atLeast(0), .bytesPerSecond,
         meaning: "what followers fetch of the replicas that are slowed down")
     public static let directoryMoveRate = BrokerSetting<Int64>(
         "replica.alter.log.dirs.io.max.bytes.per.second", default: .max, .atLeast(0), .bytesPerSecond,

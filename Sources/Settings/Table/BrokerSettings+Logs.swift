@@ -43,7 +43,7 @@ extension BrokerSettings {
         "log.flush.start.offset.checkpoint.interval.ms", default: 60_000, .atLeast(1), .milliseconds,
         meaning: "how often the log start offsets are written down")
     public static let recoveryThreads = BrokerSetting<Int>(
-        "num.recovery.threads.per.data.dir", default: 2, .atLeast(1), .none, .clusterWide,
+        "num.recovery.threads.per.data.dir", default: 2, .atLeast(1),
         meaning: "how many logs of a directory are recovered at once")
     public static let directoryFailureMilliseconds = BrokerSetting<Int64>(
         "log.dir.failure.timeout.ms", default: 30_000, .atLeast(1), .milliseconds,

@@ -12,8 +12,10 @@ public final class WorkerThreads: @unchecked Sendable {
     private var jobs = Backlog<@Sendable () -> Void>()
     private var threads: [JoinableThread] = []
     private var idleCount = 0
+    /// Jobs that are being run.
+    private var busyCount = 0
     private var isFinishing = false
-    private let limit: Int
+    private var limit: Int
     private let queueLimit: Int
     private let name: String
 
@@ -51,17 +53,36 @@ public final class WorkerThreads: @unchecked Sendable {
     }
 
     private func work() {
-        while let job = nextJob() { job() }
+        var next = nextJob(afterAnother: false)
+        while let job = next {
+            job()
+            next = nextJob(afterAnother: true)
+        }
     }
 
-    private func nextJob() -> (@Sendable () -> Void)? {
+    private func nextJob(afterAnother: Bool) -> (@Sendable () -> Void)? {
         monitor.locked {
-            while jobs.isEmpty && !isFinishing {
+            if afterAnother { busyCount -= 1 }
+            while (jobs.isEmpty || busyCount >= limit) && !isFinishing {
                 idleCount += 1
                 monitor.wait()
                 idleCount -= 1
             }
-            return jobs.removeFirst()
+            guard let job = jobs.removeFirst() else { return nil }
+            busyCount += 1
+            return job
+        }
+    }
+
+    /// How many jobs may be run at once. When it falls, those that are under way go on; threads without work
+    /// stay.
+    public var threadLimit: Int { monitor.locked { limit } }
+
+    /// Sets how many jobs may be run at once from now on.
+    public func setThreadLimit(_ limit: Int) {
+        monitor.locked {
+            self.limit = max(limit, 1)
+            monitor.wakeAll()
         }
     }
 
