@@ -93,6 +93,35 @@ func executableFaults(_ files: [ProjectFile]) -> [Fault] {
     }
 }
 
+/// Manifests beside the one: the package manager would take the one that is named for its version, and
+/// whoever reads the other would not know.
+func manifestFaults(_ files: [ProjectFile]) -> [Fault] {
+    let found = files.map(\.path).filter { path in
+        let name = path.split(separator: "/").last ?? ""
+        return name.hasPrefix("Package") && name.hasSuffix(".swift")
+    }
+    if !found.contains("Package.swift") {
+        return [Fault(path: "Package.swift", line: 0, message: "the manifest is not there")]
+    }
+    return found.filter { $0 != "Package.swift" }.map {
+        Fault(path: $0, line: 0, message: "there is one manifest, Package.swift: remove this one")
+    }
+}
+
+/// Decisions that share a number, or have none.
+func decisionFaults(_ files: [ProjectFile]) -> [Fault] {
+    var holders: [Substring: String] = [:]
+    return files.filter { $0.path.hasPrefix("docs/decisions/") }.compactMap { file in
+        guard let match = file.name.prefixMatch(of: /([0-9]{4})-[a-z0-9-]+\.md$/) else {
+            return Fault(path: file.path, line: 0, message: "is not named NNNN-title.md")
+        }
+        if let other = holders.updateValue(file.path, forKey: match.1) {
+            return Fault(path: file.path, line: 0, message: "has the number of \(other)")
+        }
+        return nil
+    }
+}
+
 @Suite struct LayoutTests {
     @Test("every source file is used by another")
     func deadFiles() { expectNone(deadFileFaults(Repository.swiftFiles)) }
@@ -117,6 +146,31 @@ func executableFaults(_ files: [ProjectFile]) -> [Fault] {
 
     @Test("scripts can be run, other files cannot")
     func executables() { expectNone(executableFaults(Repository.files)) }
+
+    @Test("the repository has exactly one manifest")
+    func manifests() { expectNone(manifestFaults(Repository.files)) }
+
+    @Test("every decision has a number of its own")
+    func decisions() {
+        #expect(Repository.files.count { $0.path.hasPrefix("docs/decisions/") } > 5)
+        expectNone(decisionFaults(Repository.files))
+    }
+
+    @Test("a second manifest, and decisions without numbers of their own, are found")
+    func findsTwins() {
+        let one = ProjectFile(path: "Package.swift", text: "")
+        #expect(manifestFaults([one]) == [])
+        #expect(manifestFaults([]).count == 1)
+        for path in ["Package@swift-6.2.swift", "Package2.swift", "tools/a/Package.swift"] {
+            #expect(manifestFaults([one, ProjectFile(path: path, text: "")]).map(\.path) == [path])
+        }
+        func faults(_ names: String...) -> [String] {
+            decisionFaults(names.map { ProjectFile(path: "docs/decisions/" + $0, text: "") }).map(\.path)
+        }
+        #expect(faults("0001-a.md", "0002-b.md") == [])
+        #expect(faults("0001-a.md", "0001-b.md") == ["docs/decisions/0001-b.md"])
+        #expect(faults("1-a.md") == ["docs/decisions/1-a.md"])
+    }
 
     @Test("a dead file, a stray folder and a placeholder are found")
     func findsDead() {
