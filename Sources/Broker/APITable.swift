@@ -17,7 +17,10 @@ struct ServedAPI: Sendable {
         key = Request.apiKey
         self.versions = versions
         self.handle = { (context, frame, parsed) throws(ProtocolError) in
-            handle(try parsed.decode(Request.self, from: frame.bytes), context, frame)
+            let limit = context.node.configuration.requestElementCount
+            let request = try parsed.decode(
+                Request.self, from: frame.bytes, maximumElementCount: limit)
+            handle(request, context, frame)
         }
     }
 

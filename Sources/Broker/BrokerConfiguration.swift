@@ -17,6 +17,8 @@ public struct BrokerConfiguration: Sendable {
     /// Whether this node is the whole quorum: it has the controller's role and no other voters are named.
     public let isWholeQuorum: Bool
     public let createsTopics: Bool
+    /// `dmq.request.max.elements`.
+    public let requestElementCount: Int
     /// `fetch.max.bytes`.
     public let fetchByteCount: Int
     /// `max.incremental.fetch.session.cache.slots`, of all lanes together.
@@ -42,6 +44,7 @@ public struct BrokerConfiguration: Sendable {
         isWholeQuorum = plan.roles.isSuperset(of: [.broker, .controller]) && plan.voters?.count ?? 1 == 1
         advertised = settings[BrokerSettings.advertisedListeners] ?? []
         createsTopics = settings[BrokerSettings.autoCreateTopics]
+        requestElementCount = settings[BrokerSettings.requestElements]
         fetchByteCount = settings[BrokerSettings.fetchMaximumBytes]
         fetchSessionSlots = settings[BrokerSettings.fetchSessionSlots]
     }

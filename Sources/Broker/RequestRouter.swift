@@ -47,7 +47,11 @@ final class RequestRouter: FrameHandler {
         do throws(ProtocolError) {
             try api.handle(context, frame, parsed)
         } catch {
-            refuse(ticket, parsed.header, "\(error)")
+            var reason = "\(error)"
+            if case .tooManyElementsInAll = error.reason {
+                reason += "; \(BrokerSettings.requestElements.name) allows no more"
+            }
+            refuse(ticket, parsed.header, reason)
         }
         broker.quotas.endWork(began, parsed.header.clientID)
     }

@@ -24,11 +24,16 @@ public struct MessageReader: ~Escapable {
     /// Whether the version has compact lengths and tagged fields.
     public let isFlexible: Bool
     private var allowance: Int
+    /// Elements of lists that may still come.
+    private var elementsLeft: Int
+    private let maximumElementCount: Int
 
+    /// - Parameter maximumElementCount: of all lists of the message together, unknown tagged fields included.
     /// - Throws: when the version is none of the message's.
     @_lifetime(copy bytes)
     init<Whole: Message>(
-        _ type: Whole.Type, _ bytes: RawSpan, version: Int16, from position: Int
+        _ type: Whole.Type, _ bytes: RawSpan, version: Int16, from position: Int,
+        maximumElementCount: Int = .max
     ) throws(ProtocolError) {
         self.bytes = bytes
         next = position
@@ -36,6 +41,8 @@ public struct MessageReader: ~Escapable {
         self.version = version
         isFlexible = version >= type.firstFlexibleVersion
         allowance = max(Self.smallestAllowance, bytes.byteCount * Self.allowanceFactor)
+        self.maximumElementCount = maximumElementCount
+        elementsLeft = maximumElementCount
         if !type.versions.contains(version) {
             throw failure("", .unsupportedVersion(known: type.versions))
         }
@@ -53,6 +60,8 @@ public struct MessageReader: ~Escapable {
         self.version = version
         isFlexible = false
         allowance = Self.smallestAllowance
+        maximumElementCount = .max
+        elementsLeft = .max
     }
 
     /// How many bytes were read, including those before the message.
@@ -267,6 +276,10 @@ public struct MessageReader: ~Escapable {
         if count > (bytes.byteCount - next) / max(minimum, 1) {
             throw failure(field, .impossibleCount(count), at: start)
         }
+        elementsLeft -= count
+        if elementsLeft < 0 {
+            throw failure(field, .tooManyElementsInAll(maximumElementCount), at: start)
+        }
         allowance -= count * stride
         if allowance < 0 {
             throw failure(field, .tooManyElements(count), at: start)
@@ -357,6 +370,8 @@ public struct MessageReader: ~Escapable {
     mutating func unknownTaggedField(_ tags: Tags) throws(ProtocolError) -> UnknownTaggedField {
         allowance -= MemoryLayout<UnknownTaggedField>.stride
         if allowance < 0 { throw failure("taggedFields", .tooManyElements(1)) }
+        elementsLeft -= 1
+        if elementsLeft < 0 { throw failure("taggedFields", .tooManyElementsInAll(maximumElementCount)) }
         let start = try skip(tags.byteCount, "taggedFields")
         return UnknownTaggedField(tag: tags.tag, bytes: copy(start..<next))
     }

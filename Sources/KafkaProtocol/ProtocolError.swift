@@ -24,6 +24,8 @@ public struct ProtocolError: Error, Hashable, Sendable, CustomStringConvertible 
         case impossibleCount(Int)
         /// All lists together would take more memory than a message of this size may.
         case tooManyElements(Int)
+        /// All lists of the message together have more elements than whoever reads it allows.
+        case tooManyElementsInAll(Int)
         /// Tags do not rise.
         case unorderedTag(UInt32)
         /// The value of a tagged field takes another number of bytes than announced.
@@ -110,6 +112,7 @@ extension ProtocolError.Reason: CustomStringConvertible {
         case .overlongNumber: "the variable-length number is too long"
         case .impossibleCount(let count): "a list of \(count) elements does not fit the bytes that are left"
         case .tooManyElements(let count): "a list of \(count) elements would take too much memory"
+        case .tooManyElementsInAll(let limit): "its lists have more than \(limit) elements together"
         case .unorderedTag(let tag): "the tag \(tag) does not follow the one before it"
         case .wrongTagByteCount(let announced, let taken):
             "the tagged field has \(taken) bytes where \(announced) were announced"

@@ -43,16 +43,19 @@ public struct RequestFrame: Hashable, Sendable {
     /// - Parameters:
     ///   - type: the request of the header's API.
     ///   - frame: the bytes that this was read from. Positions of records count from their start.
+    ///   - maximumElementCount: of all lists together.
     /// - Throws: when the body is malformed or its version is not supported.
     public func decode<Body: RequestMessage>(
-        _ type: Body.Type, from frame: RawSpan
+        _ type: Body.Type, from frame: RawSpan, maximumElementCount: Int = .max
     ) throws(ProtocolError) -> Body {
         if Body.apiKey.rawValue != header.rawAPIKey {
             throw ProtocolError(
                 message: Body.name, version: header.apiVersion, field: "", position: bodyPosition,
                 reason: .otherAPI(key: header.rawAPIKey))
         }
-        var reader = try MessageReader(Body.self, frame, version: header.apiVersion, from: bodyPosition)
+        var reader = try MessageReader(
+            Body.self, frame, version: header.apiVersion, from: bodyPosition,
+            maximumElementCount: maximumElementCount)
         // What lies behind the last field is left alone, as Kafka does: librdkafka 2.16 sends three bytes too
         // many when it asks for the metadata of all topics.
         return try Body(from: &reader)

@@ -10,7 +10,7 @@ import Testing
 
 /// Every setting that says that it takes effect at once has to: what it is read for is looked at, not what is
 /// stored.
-@Suite(.timeLimit(.minutes(5)))
+@Suite
 struct DynamicSettingTests {
     /// Two values that differ from the default and from each other, and what has to be set for them to show.
     private struct Values {

@@ -18,9 +18,14 @@ enum ConfigurationHandlers {
     private typealias Entry = DescribeConfigsResponse.DescribeConfigsResourceResult
 
     private static func describe(_ request: DescribeConfigsRequest, _ context: RequestContext) {
+        // Naming one a million times must not have its settings told a million times.
+        var known: Set<[String]> = []
+        let resources = request.resources.filter {
+            known.insert(["\($0.resourceType)", $0.resourceName]).inserted
+        }
         context.respond(
             DescribeConfigsResponse(
-                results: request.resources.map { resource in
+                results: resources.map { resource in
                     var result = DescribeConfigsResponse.DescribeConfigsResult(
                         errorMessage: nil, resourceType: resource.resourceType,
                         resourceName: resource.resourceName)

@@ -102,10 +102,17 @@ enum DescriptionHandlers {
         let partitions = request.topics.flatMap { topic in
             topic.partitionIndexes.map { TopicPartition(topic: topic.name, partition: $0) }
         }
+        // Naming one a million times must not have its producers told a million times.
+        var known: Set<TopicPartition> = []
+        let questions = partitions.map { (partition: $0, isFirst: known.insert($0).inserted) }
         context.broker.gather(
-            partitions, partition: { $0 }, lost: DescribedProducers(errorCode: .notLeaderOrFollower)
-        ) { broker, partition in
-            producers(of: partition, broker)
+            questions, partition: { $0.partition },
+            lost: DescribedProducers(errorCode: .notLeaderOrFollower)
+        ) { broker, question in
+            question.isFirst
+                ? producers(of: question.partition, broker)
+                : DescribedProducers(
+                    errorCode: .invalidRequest, errorMessage: "the partition is named more than once")
         } done: { answers in
             if let failed = answers.first(where: { $0.errorCode != .none }) {
                 context.logRefusal("producers not described") { [LogField("error", failed.errorCode)] }

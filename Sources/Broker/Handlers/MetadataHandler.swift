@@ -29,10 +29,11 @@ enum MetadataHandler {
 
     private static func metadata(_ request: MetadataRequest, _ context: RequestContext) {
         // Before version 1 an empty list stood for all topics.
-        guard let asked = request.topics, context.version > 0 || !asked.isEmpty else {
+        guard let named = request.topics, context.version > 0 || !named.isEmpty else {
             let all = context.broker.metadata.topics.sortedByName
             return respond(request, context, all.map { describe($0, request, context) })
         }
+        let asked = withoutTwins(named)
         let missing = namesToCreate(asked, request, context)
         if missing.isEmpty {
             return respond(request, context, asked.map { describe($0, request, context, [:]) })
@@ -91,14 +92,24 @@ enum MetadataHandler {
         guard context.node.configuration.createsTopics,
             request.allowAutoTopicCreation || context.version < 4
         else { return [] }
-        var names: [String] = []
-        for topic in asked {
+        return asked.compactMap { topic in
             guard topic.topicID == .none, let name = topic.name, LogLayout.isValidTopic(name),
-                context.broker.metadata.topics.id(named: name) == nil, !names.contains(name)
-            else { continue }
-            names.append(name)
+                context.broker.metadata.topics.id(named: name) == nil
+            else { return nil }
+            return name
         }
-        return names
+    }
+
+    /// Each topic once, as in Kafka: naming one a million times must not have it told a million times.
+    private static func withoutTwins(
+        _ asked: [MetadataRequest.MetadataRequestTopic]
+    ) -> [MetadataRequest.MetadataRequestTopic] {
+        var names: Set<String> = []
+        var ids: Set<TopicID> = []
+        return asked.filter { topic in
+            if topic.topicID == .none, let name = topic.name { return names.insert(name).inserted }
+            return ids.insert(topic.topicID).inserted
+        }
     }
 
     private static func respond(

@@ -30,17 +30,20 @@ enum OffsetHandlers {
         let epoch: LeaderEpoch
         let timestamp: Int64
         let isCommitted: Bool
+        /// The partition is named before, which Kafka refuses: each look-up may read from the disk.
+        let isTwin: Bool
     }
 
     private typealias ListAnswer = ListOffsetsResponse.ListOffsetsPartitionResponse
 
     private static func listOffsets(_ request: ListOffsetsRequest, _ context: RequestContext) {
+        var known: Set<TopicPartition> = []
         let questions = request.topics.flatMap { (topic) -> [Question] in
             topic.partitions.map {
-                Question(
-                    partition: TopicPartition(topic: topic.name, partition: $0.partitionIndex),
-                    epoch: $0.currentLeaderEpoch, timestamp: $0.timestamp,
-                    isCommitted: request.isolationLevel == 1)
+                let partition = TopicPartition(topic: topic.name, partition: $0.partitionIndex)
+                return Question(
+                    partition: partition, epoch: $0.currentLeaderEpoch, timestamp: $0.timestamp,
+                    isCommitted: request.isolationLevel == 1, isTwin: !known.insert(partition).inserted)
             }
         }
         context.broker.gather(
@@ -67,6 +70,7 @@ enum OffsetHandlers {
     }
 
     private static func offset(_ question: Question, _ broker: BrokerLane) -> ListAnswer {
+        if question.isTwin { return ListAnswer(errorCode: .invalidRequest) }
         do throws(ReplicaError) {
             let leader = try broker.replicas.leader(of: question.partition, leaderEpoch: question.epoch)
             do throws(LogError) {

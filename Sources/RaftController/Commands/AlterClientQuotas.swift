@@ -35,6 +35,7 @@ public struct AlterClientQuotas: ControllerCommand {
     public func decide(
         _ image: MetadataImage, _ context: inout DecisionContext
     ) throws(CommandRefusal) -> Decision<[EntityOutcome]> {
+        try context.checkCount(changes.count)
         var counts: [ClientQuotaEntity: Int] = [:]
         for change in changes { counts[change.entity, default: 0] += 1 }
         var records: [MetadataRecord] = []

@@ -103,15 +103,14 @@ public struct IncrementalAlterConfigurations: ControllerCommand {
         _ text: String, _ operation: ConfigurationOperation, _ value: String
     ) -> String {
         func parts(_ text: String) -> [String] { text.split(separator: ",").map(String.init) }
-        var entries = parts(text)
-        for part in parts(value) {
-            if operation == .append {
-                if !entries.contains(part) { entries.append(part) }
-            } else {
-                entries.removeAll { $0 == part }
-            }
+        // Both lists are as long as clients like.
+        let entries = parts(text)
+        if operation == .subtract {
+            let removed = Set(parts(value))
+            return entries.filter { !removed.contains($0) }.joined(separator: ",")
         }
-        return entries.joined(separator: ",")
+        var known = Set(entries)
+        return (entries + parts(value).filter { known.insert($0).inserted }).joined(separator: ",")
     }
 }
 
@@ -165,6 +164,7 @@ private enum ConfigurationPlan {
         _ apply: (ConfigurationResource, Changes, [String: String]) throws(CommandRefusal)
             -> [String: String]
     ) throws(CommandRefusal) -> Decision<[ConfigurationOutcome]> {
+        try context.checkCount(plans.count)
         var counts: [ConfigurationResource: Int] = [:]
         for (resource, _) in plans { counts[resource, default: 0] += 1 }
         var records: [MetadataRecord] = []

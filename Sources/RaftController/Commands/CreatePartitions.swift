@@ -41,6 +41,7 @@ public struct CreatePartitions: MutatingCommand {
     public func decide(
         _ image: MetadataImage, _ context: inout DecisionContext
     ) throws(CommandRefusal) -> Decision<[TopicOutcome]> {
+        try context.checkCount(topics.count)
         var counts: [String: Int] = [:]
         for topic in topics { counts[topic.name, default: 0] += 1 }
         var placer = ReplicaPlacer(image.brokers.sorted, holding: image.topics, &context.generator)

@@ -56,6 +56,7 @@ public struct CreateTopics: MutatingCommand {
     public func decide(
         _ image: MetadataImage, _ context: inout DecisionContext
     ) throws(CommandRefusal) -> Decision<[TopicOutcome]> {
+        try context.checkCount(topics.count)
         var counts: [String: Int] = [:]
         for topic in topics { counts[topic.name, default: 0] += 1 }
         var placer = ReplicaPlacer(image.brokers.sorted, holding: image.topics, &context.generator)
@@ -176,6 +177,7 @@ public struct CreateTopics: MutatingCommand {
                 throw CommandRefusal(
                     .invalidRequest, "a topic with an assignment of replicas has no replication factor")
             }
+            try context.checkCount(topic.assignments.count)
             return try NewPartition.checked(topic.assignments, from: 0, factor: nil, image)
         }
         let count = topic.partitionCount ?? context.policy.defaultPartitionCount

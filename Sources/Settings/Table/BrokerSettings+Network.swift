@@ -63,6 +63,12 @@ extension BrokerSettings {
         "queued.max.request.bytes", default: -1, .atLeast(1 << 20, or: -1), .bytes,
         meaning: "Kafka's name for `dmq.request.memory.bytes`; the smaller holds, -1: only that")
 
+    public static let requestElements = BrokerSetting<Int>(
+        "dmq.request.max.elements", default: 1 << 18, .atLeast(1000),
+        meaning:
+            "how many topics, partitions, keys and the like one request may list, all together; one with more"
+            + " closes its connection, before memory is taken for them")
+
     static let network = SettingFamily(
         title: "Listeners and connections",
         introduction: """
@@ -77,6 +83,6 @@ extension BrokerSettings {
             maximumConnections.descriptor, maximumConnectionsPerAddress.descriptor,
             connectionLimits.descriptor, maximumConnectionRate.descriptor,
             connectionsMaximumIdleMilliseconds.descriptor, queuedMaximumRequests.descriptor,
-            queuedMaximumRequestBytes.descriptor,
+            queuedMaximumRequestBytes.descriptor, requestElements.descriptor,
         ])
 }

@@ -127,14 +127,13 @@ public enum SettingChanges {
     private static func changedList(
         _ before: String, _ operation: SettingChange.Operation, _ value: String
     ) -> String {
-        var parts = listParts(before)
-        for part in listParts(value) {
-            if operation == .subtract {
-                parts.removeAll { $0 == part }
-            } else if !parts.contains(part) {
-                parts.append(part)
-            }
+        // Both lists are as long as clients like.
+        let parts = listParts(before)
+        if operation == .subtract {
+            let removed = Set(listParts(value))
+            return parts.filter { !removed.contains($0) }.joined(separator: ",")
         }
-        return parts.joined(separator: ",")
+        var known = Set(parts)
+        return (parts + listParts(value).filter { known.insert($0).inserted }).joined(separator: ",")
     }
 }
