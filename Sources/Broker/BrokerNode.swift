@@ -137,14 +137,7 @@ public final class BrokerNode: @unchecked Sendable {
             }
             guard let address = addresses.first else { continue }
             do throws(IOError) {
-                listeners.append(
-                    try Transport.Listener(
-                        ListenerConfiguration(
-                            name: listener.name, address: address, settings: configuration.transport),
-                        lanes: group, limits: limits, log: logger
-                    ) { [unowned self] lane in
-                        RequestRouter(broker: lanes[lane.index], listener: listener.name)
-                    })
+                listeners.append(try listen(listener.name, at: address))
             } catch {
                 throw .listener(
                     name: listener.name, address: "\(address)",
@@ -153,6 +146,30 @@ public final class BrokerNode: @unchecked Sendable {
             }
         }
     }
+
+    private func listen(_ name: String, at address: SocketAddress) throws(IOError) -> Transport.Listener {
+        var waits = Self.portWaits
+        while true {
+            do throws(IOError) {
+                return try Transport.Listener(
+                    ListenerConfiguration(name: name, address: address, settings: configuration.transport),
+                    lanes: group, limits: limits, log: logger
+                ) { [unowned self] lane in
+                    RequestRouter(broker: lanes[lane.index], listener: name)
+                }
+            } catch {
+                // The kernel takes down the rings of a killed process after its end, and with them goes the
+                // port: until then it is in use and nobody has it.
+                guard error.errno == .addressInUse, waits > 0, PortHolder.describe(port: address.port) == nil
+                else { throw error }
+                waits -= 1
+                Pause().wait(nanoseconds: Self.portWaitNanoseconds)
+            }
+        }
+    }
+
+    private static let portWaits = 40
+    private static let portWaitNanoseconds: UInt64 = 50_000_000
 
     // MARK: Beginning
 
