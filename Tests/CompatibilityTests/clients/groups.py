@@ -55,27 +55,32 @@ def confluent_member(options, stopping):
     if options.instance:
         settings["group.instance.id"] = options.instance
     consumer = confluent_kafka.Consumer(settings)
+    # What was read and is not committed: tried again until it is, or somebody else has the partition. No other
+    # commit would follow when the last records were read just before the broker was killed.
+    ends = {}
 
     def tell(sign):
         def told(_, partitions):
             say(sign, *sorted(p.partition for p in partitions))
             flush()
+            for partition in partitions:
+                ends.pop(partition.partition, None)
         return told
 
     consumer.subscribe([TOPIC], on_assign=tell("+"), on_revoke=tell("-"), on_lost=tell("-"))
     while not stopping.is_set:
         messages = [m for m in consumer.consume(200, 0.2) if m.error() is None]
-        if not messages:
-            continue
-        ends = {}
         for message in messages:
             say(message.partition(), message.offset())
             ends[message.partition()] = message.offset() + 1
         flush()
+        if not ends:
+            continue
         try:
             consumer.commit(
                 offsets=[confluent_kafka.TopicPartition(TOPIC, p, o) for p, o in ends.items()],
                 asynchronous=False)
+            ends.clear()
         except confluent_kafka.KafkaException:
             pass
     consumer.close()
@@ -93,6 +98,7 @@ def kafka_python_member(options, stopping):
         TOPIC, bootstrap_servers=options.bootstrap, group_id=GROUP, auto_offset_reset="earliest",
         enable_auto_commit=False, session_timeout_ms=SESSION_MS, heartbeat_interval_ms=HEARTBEAT_MS,
         partition_assignment_strategy=strategy)
+    is_behind = False
     while not stopping.is_set:
         try:
             batches = consumer.poll(timeout_ms=200, max_records=200)
@@ -100,8 +106,10 @@ def kafka_python_member(options, stopping):
                 for record in records:
                     say(partition.partition, record.offset)
             flush()
-            if batches:
+            is_behind = is_behind or bool(batches)
+            if is_behind:
                 consumer.commit()
+                is_behind = False
         except KafkaError:
             pass
     consumer.close(autocommit=False)
@@ -112,16 +120,25 @@ def aiokafka_member(options, stopping):
     from aiokafka.coordinator.assignors.range import RangePartitionAssignor
     from aiokafka.errors import KafkaError
 
+    ends = {}
+
+    class Listener(aiokafka.ConsumerRebalanceListener):
+        def on_partitions_revoked(self, revoked):
+            ends.clear()
+
+        def on_partitions_assigned(self, assigned):
+            pass
+
     async def run():
         consumer = aiokafka.AIOKafkaConsumer(
-            TOPIC, bootstrap_servers=options.bootstrap, group_id=GROUP, auto_offset_reset="earliest",
+            bootstrap_servers=options.bootstrap, group_id=GROUP, auto_offset_reset="earliest",
             enable_auto_commit=False, session_timeout_ms=SESSION_MS, heartbeat_interval_ms=HEARTBEAT_MS,
             partition_assignment_strategy=[RangePartitionAssignor])
+        consumer.subscribe([TOPIC], listener=Listener())
         await consumer.start()
         while not stopping.is_set:
             try:
                 batches = await consumer.getmany(timeout_ms=200, max_records=200)
-                ends = {}
                 for partition, records in batches.items():
                     for record in records:
                         say(partition.partition, record.offset)
@@ -129,6 +146,7 @@ def aiokafka_member(options, stopping):
                 flush()
                 if ends:
                     await consumer.commit(ends)
+                    ends.clear()
             except (KafkaError, ValueError):
                 pass
         await consumer.stop()
