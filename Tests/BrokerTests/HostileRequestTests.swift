@@ -71,5 +71,8 @@ struct HostileRequestTests {
         #expect(try client.metadata(["others"]).topics[0].errorCode == .none)
         #expect(try client.produce("others", TestBatches.batch()).errorCode == .none)
         #expect(try client.fetch(BrokerClient.fetch("others", [(0, 0)])).first?.0.highWatermark == Offset(1))
+        // A node that stops waits for requests that wait, in a time that stands still.
+        open.removeAll()
+        withExtendedLifetime(node) {}
     }
 }
