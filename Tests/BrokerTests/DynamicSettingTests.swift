@@ -89,7 +89,7 @@ struct DynamicSettingTests {
                 lines.append(
                     "connections \(limits.total) \(limits.perAddress) \(limits.overrides) "
                         + "\(limits.rate.map { "\($0)" } ?? "free")")
-                lines.append("moves \(node.copier.rate)")
+                lines.append("moves \(String(describing: node.copier.rate))")
                 lines.append("log \(node.logger.threshold.level)")
                 if let cleaner = node.cleaner {
                     lines.append("cleaner \(cleaner.threadCount) \(cleaner.cleaner.configuration)")

@@ -152,7 +152,7 @@ struct CleanerCrashTests {
             let round = CleaningRound(
                 try log.planCleaning(try #require(try log.cleanability())),
                 configuration: CleanerWorkload.small(),
-                throttle: CleaningThrottle(
+                throttle: DiskThrottle(
                     bytesPerSecond: nil, timeSource: workload.fixture.clock, wait: { _ in }),
                 secret: (3, 4))
             workload.fixture.disk.install(
@@ -191,7 +191,7 @@ struct CleanerCrashTests {
         let round = CleaningRound(
             try log.planCleaning(try #require(try log.cleanability())),
             configuration: CleanerWorkload.small(),
-            throttle: CleaningThrottle(
+            throttle: DiskThrottle(
                 bytesPerSecond: nil, timeSource: workload.fixture.clock, wait: { _ in }),
             secret: (3, 4))
         guard case .group(let group) = try round.next() else { return #expect(Bool(false), "no group") }

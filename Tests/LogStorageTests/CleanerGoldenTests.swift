@@ -45,7 +45,7 @@ struct CleanerGoldenTests {
     private func clean(_ log: PartitionLog, _ fixture: LogFixture) throws -> CleaningSummary {
         let round = CleaningRound(
             try log.planCleaning(try #require(try log.cleanability())), configuration: CleanerConfiguration(),
-            throttle: CleaningThrottle(bytesPerSecond: nil, timeSource: fixture.clock, wait: { _ in }),
+            throttle: DiskThrottle(bytesPerSecond: nil, timeSource: fixture.clock, wait: { _ in }),
             secret: (7, 8))
         while true {
             switch try round.next() {

@@ -90,7 +90,7 @@ struct CleanerPartsTests {
         let clock = SimulatedClock()
         let rate = Double(generator.next() % 1_000_000 + 1_000)
         let early = Locked(SeededGenerator(seed: seed))
-        let throttle = CleaningThrottle(bytesPerSecond: rate, timeSource: clock) { nanoseconds in
+        let throttle = DiskThrottle(bytesPerSecond: rate, timeSource: clock) { nanoseconds in
             // Waits end early now and then.
             let divisor = early.withLock { $0.chance(1, in: 3) } ? UInt64(2) : 1
             clock.advance(nanoseconds: max(1, nanoseconds / divisor))
@@ -117,8 +117,8 @@ struct CleanerPartsTests {
     func throttleChanged() {
         let clock = SimulatedClock()
         let waits = Locked(0)
-        let changing = Locked<CleaningThrottle?>(nil)
-        let throttle = CleaningThrottle(bytesPerSecond: 1, timeSource: clock) { _ in
+        let changing = Locked<DiskThrottle?>(nil)
+        let throttle = DiskThrottle(bytesPerSecond: 1, timeSource: clock) { _ in
             waits.withLock { $0 += 1 }
             changing.withLock { $0 }?.setRate(1_000_000)
         }
@@ -136,7 +136,7 @@ struct CleanerPartsTests {
     func throttleCancelled() {
         let clock = SimulatedClock()
         let waits = Locked(0)
-        let throttle = CleaningThrottle(bytesPerSecond: 1, timeSource: clock) { _ in
+        let throttle = DiskThrottle(bytesPerSecond: 1, timeSource: clock) { _ in
             waits.withLock { $0 += 1 }
         }
         throttle.admit(1000, unless: { false })

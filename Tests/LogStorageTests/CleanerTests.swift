@@ -194,7 +194,7 @@ struct CleanerTests {
         #expect(try log.cleanability() == nil)
         let round = CleaningRound(
             plan, configuration: CleanerWorkload.small(),
-            throttle: CleaningThrottle(
+            throttle: DiskThrottle(
                 bytesPerSecond: nil, timeSource: workload.fixture.clock, wait: { _ in }),
             secret: (0, 0))
         guard case .group(let group) = try round.next() else {
@@ -230,7 +230,7 @@ struct CleanerTests {
         let plan = try log.planCleaning(try #require(try log.cleanability()))
         let round = CleaningRound(
             plan, configuration: CleanerWorkload.small(),
-            throttle: CleaningThrottle(
+            throttle: DiskThrottle(
                 bytesPerSecond: nil, timeSource: workload.fixture.clock, wait: { _ in }),
             secret: (0, 0))
         guard case .group(let group) = try round.next() else {
@@ -262,7 +262,7 @@ struct CleanerTests {
         let plan = try log.planCleaning(try #require(try log.cleanability()))
         let round = CleaningRound(
             plan, configuration: CleanerWorkload.small(),
-            throttle: CleaningThrottle(
+            throttle: DiskThrottle(
                 bytesPerSecond: nil, timeSource: workload.fixture.clock, wait: { _ in }),
             secret: (0, 0))
         let error = #expect(throws: CleaningError.self) { _ = try round.next() }

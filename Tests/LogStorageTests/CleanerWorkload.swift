@@ -209,7 +209,7 @@ final class CleanerWorkload {
         }
         let round = CleaningRound(
             try log.planCleaning(cleanability), configuration: Self.small(dedupeByteCount),
-            throttle: CleaningThrottle(bytesPerSecond: nil, timeSource: fixture.clock, wait: { _ in }),
+            throttle: DiskThrottle(bytesPerSecond: nil, timeSource: fixture.clock, wait: { _ in }),
             secret: (1, 2))
         while true {
             try betweenSteps()

@@ -30,7 +30,7 @@ final class LogCleanerTests {
         let clock = fixture.clock
         return LogCleaner(
             configuration: configuration,
-            throttle: CleaningThrottle(bytesPerSecond: bytesPerSecond, timeSource: clock) { nanoseconds in
+            throttle: DiskThrottle(bytesPerSecond: bytesPerSecond, timeSource: clock) { nanoseconds in
                 waited?.withLock { $0 += nanoseconds }
                 clock.advance(nanoseconds: nanoseconds)
             }, timeSource: clock, logger: fixture.sink.logger(), secret: { (5, 6) })

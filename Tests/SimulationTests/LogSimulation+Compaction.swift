@@ -94,7 +94,7 @@ extension LogSimulation {
         configuration.bufferByteCount = 700
         round = CleaningRound(
             plan, configuration: configuration,
-            throttle: CleaningThrottle(bytesPerSecond: nil, timeSource: clock, wait: { _ in }),
+            throttle: DiskThrottle(bytesPerSecond: nil, timeSource: clock, wait: { _ in }),
             secret: (generator.next(), generator.next()))
     }
 }

@@ -124,22 +124,32 @@ final class ReplicaMover: @unchecked Sendable {
 /// The thread that reads what is copied between log directories. Any thread.
 final class ReplicaCopier: Sendable {
     private let workers = WorkerThreads(limit: 1, name: "dmq-copier")
-    private let throttle: CopyThrottle
+    private let throttle: DiskThrottle
+    private let pause: Pause
+    private let isEnding = Locked(false)
 
-    init(timeSource: any TimeSource) { throttle = CopyThrottle(timeSource) }
+    init(timeSource: any TimeSource) {
+        let pause = Pause()
+        throttle = DiskThrottle(
+            bytesPerSecond: nil, timeSource: timeSource, wait: { pause.wait(nanoseconds: $0) })
+        self.pause = pause
+    }
 
-    func setRate(_ bytesPerSecond: Int64) { throttle.setRate(bytesPerSecond) }
+    /// - Parameter bytesPerSecond: all that there are: without limit.
+    func setRate(_ bytesPerSecond: Int64) {
+        throttle.setRate(bytesPerSecond == .max ? nil : Double(max(bytesPerSecond, 1)))
+    }
 
-    /// In bytes a second.
-    var rate: Int64 { throttle.rate }
+    /// In bytes a second; nil: without limit.
+    var rate: Double? { throttle.bytesPerSecond }
 
     /// Reads a slice, and hands it on from the thread.
     /// - Returns: false when the node stops.
     func read(
         _ slice: LogSlice, _ done: @escaping @Sendable (Result<BufferSlice, LogError>) -> Void
     ) -> Bool {
-        let isSent = try? workers.submit { [throttle] in
-            throttle.admit(slice.byteCount)
+        let isSent = try? workers.submit { [throttle, isEnding] in
+            throttle.admit(slice.byteCount, unless: { isEnding.withLock { $0 } })
             do throws(LogError) {
                 done(.success(try LogMove.bytes(of: slice)))
             } catch {
@@ -150,55 +160,8 @@ final class ReplicaCopier: Sendable {
     }
 
     func stop() {
-        throttle.end()
-        workers.finish()
-    }
-}
-
-/// Spreads copies over time: each piece waits until those before it are paid for.
-private final class CopyThrottle: Sendable {
-    private struct State {
-        var bytesPerSecond = Int64.max
-        var paidNanoseconds: UInt64 = 0
-        var isEnding = false
-    }
-
-    private let state = Locked(State())
-    private let pause = Pause()
-    private let timeSource: any TimeSource
-    /// The rate may change meanwhile.
-    private static let longestPause: UInt64 = 1_000_000_000
-
-    init(_ timeSource: any TimeSource) { self.timeSource = timeSource }
-
-    func setRate(_ bytesPerSecond: Int64) {
-        state.withLock { state in
-            guard state.bytesPerSecond != max(bytesPerSecond, 1) else { return }
-            state.bytesPerSecond = max(bytesPerSecond, 1)
-            // What a much slower rate would have made wait for days goes on at once.
-            state.paidNanoseconds = 0
-        }
-    }
-
-    var rate: Int64 { state.withLock { $0.bytesPerSecond } }
-
-    func end() {
-        state.withLock { $0.isEnding = true }
+        isEnding.withLock { $0 = true }
         pause.end()
-    }
-
-    func admit(_ byteCount: Int) {
-        while true {
-            let now = timeSource.monotonicNanoseconds()
-            let left: UInt64 = state.withLock { state in
-                if state.isEnding || state.bytesPerSecond == .max { return 0 }
-                if state.paidNanoseconds > now { return state.paidNanoseconds - now }
-                let cost = Double(byteCount) / Double(state.bytesPerSecond) * 1e9
-                state.paidNanoseconds = now + UInt64(min(cost, 3.6e12))
-                return 0
-            }
-            if left == 0 { return }
-            pause.wait(nanoseconds: min(left, Self.longestPause))
-        }
+        workers.finish()
     }
 }

@@ -25,10 +25,9 @@ public final class CleanerThreads: Sendable {
         let logger = logger.named("cleaner")
         cleaner = LogCleaner(
             configuration: configuration,
-            throttle: CleaningThrottle(
+            throttle: DiskThrottle(
                 bytesPerSecond: configuration.bytesPerSecond, timeSource: timeSource,
-                // Not for long at once: the rate may change meanwhile.
-                wait: { pause.wait(nanoseconds: min($0, 1_000_000_000)) }),
+                wait: { pause.wait(nanoseconds: $0) }),
             timeSource: timeSource, logger: logger, secret: secret,
             hasWork: { cleaner in
                 do throws(IOError) {

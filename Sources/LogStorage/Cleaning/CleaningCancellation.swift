@@ -15,7 +15,7 @@ public final class CleaningCancellation: Sendable {
 /// What reading and writing of a round goes through: it may be too fast, or of no use any more.
 struct CleaningGate: Sendable {
     let cancellation: CleaningCancellation
-    let throttle: CleaningThrottle
+    let throttle: DiskThrottle
 
     /// Returns when `byteCount` bytes may be read or written.
     func admit(_ byteCount: Int) throws(CleaningError) {

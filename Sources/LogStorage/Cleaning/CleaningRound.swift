@@ -36,7 +36,7 @@ public final class CleaningRound {
 
     /// - Parameter secret: 128 random bits for the hashes of keys.
     public init(
-        _ plan: CleanerPlan, configuration: CleanerConfiguration, throttle: CleaningThrottle,
+        _ plan: CleanerPlan, configuration: CleanerConfiguration, throttle: DiskThrottle,
         secret: (UInt64, UInt64)
     ) {
         self.plan = plan

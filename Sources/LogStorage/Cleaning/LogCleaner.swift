@@ -38,7 +38,7 @@ public final class LogCleaner: Sendable {
         var configuration: CleanerConfiguration
     }
 
-    private let throttle: CleaningThrottle
+    private let throttle: DiskThrottle
     private let timeSource: any TimeSource
     private let logger: Logger
     private let secret: @Sendable () -> (UInt64, UInt64)
@@ -51,7 +51,7 @@ public final class LogCleaner: Sendable {
     ///   - hasWork: `runNext` has something to do; called on a lane.
     ///   - hasOutcome: `maintain` of the lane has something to do; called by whoever runs `runNext`.
     public init(
-        configuration: CleanerConfiguration = CleanerConfiguration(), throttle: CleaningThrottle,
+        configuration: CleanerConfiguration = CleanerConfiguration(), throttle: DiskThrottle,
         timeSource: any TimeSource, logger: Logger = .silent,
         secret: @escaping @Sendable () -> (UInt64, UInt64),
         hasWork: @escaping @Sendable (LogCleaner) -> Void = { _ in },
