@@ -20,10 +20,10 @@ struct EnduranceTests {
     func kills() throws { try run("kill.py", ["--rounds", "10"]) }
 
     @Test(
-        "groups of several libraries are given every record while members come, go and die",
+        "groups of several libraries are given every record while members and the broker come, go and die",
         arguments: ["eager", "cooperative"])
     func groups(strategy: String) throws {
-        try run("groups.py", ["--seconds", "8", "--strategy", strategy])
+        try run("groups.py", ["--seconds", "8", "--strategy", strategy, "--kill-broker"])
     }
 
     @Test("a static member that is killed and comes back gets what it had, and nobody else hears of it")

@@ -224,7 +224,9 @@ class Watch(threading.Thread):
 
     def __init__(self, bootstrap):
         super().__init__()
-        self.admin = admin.AdminClient({"bootstrap.servers": bootstrap})
+        # Without recovery: where all brokers are down, librdkafka 2.16 begins anew from the bootstrap addresses, and
+        # requests to a coordinator go on waiting for the connection that it has given up (its issue 5511).
+        self.admin = admin.AdminClient({"bootstrap.servers": bootstrap, "metadata.recovery.strategy": "none"})
         self.is_stopping = False
         self.committed = [-1] * PARTITIONS
         self.went_back = []
