@@ -182,9 +182,9 @@ extension BrokerConfiguration {
                         _ = try TopicSettingValues.check(
                             values.map { (key: $0.key, value: $0.value) }, broker: settings)
                     case .broker:
-                        _ = try SettingChanges.replace(
-                            brokerBy: values.map { (key: $0.key, value: $0.value) },
-                            resource.name.isEmpty ? .allBrokers : .thisBroker, values: settings)
+                        _ = try settings.check(
+                            stored: values.map { (key: $0.key, value: $0.value) },
+                            for: resource.name.isEmpty ? .allBrokers : .thisBroker)
                     default: break
                     }
                     return nil

@@ -17,8 +17,6 @@ public enum SettingError: Error, Equatable, Sendable, CustomStringConvertible {
     case readOnly(name: String)
     /// A change for all brokers of what each has for itself.
     case perBrokerOnly(name: String)
-    /// Something is to be added to or taken from what is no list.
-    case notAList(name: String)
     case missingValue(name: String)
     case givenTwice(name: String)
     /// A line of a file that is no property.
@@ -47,7 +45,6 @@ public enum SettingError: Error, Equatable, Sendable, CustomStringConvertible {
             "\(name) cannot be changed while the broker runs; set it in the broker's file and start it again"
         case .perBrokerOnly(let name):
             "\(name) can only be changed for each broker by itself; name the broker"
-        case .notAList(let name): "\(name) is no list that something could be added to or taken from; set it"
         case .missingValue(let name): "\(name) is to be set to nothing; give a value, or delete it"
         case .givenTwice(let name): "\(name) is changed twice by one request; leave one of them out"
         case .malformedFile(let error): "\(error); correct the line"

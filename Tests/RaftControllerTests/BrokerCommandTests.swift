@@ -198,6 +198,33 @@ struct BrokerCommandTests {
         #expect(try alter(.init(.clientMetrics, "m")) == nil)
     }
 
+    @Test("entries are added to the list that holds, and only to lists; nothing is changed twice at once")
+    func lists() throws {
+        var image = try brokersImage(1)
+        let rules = ConfigurationRules(
+            problem: { _, values in values["list"] == "" ? "the list is empty" : nil },
+            isList: { _, name in name == "list" }, defaultValue: { _, _ in "delete" })
+        func alter(_ changes: [IncrementalAlterConfigurations.Change]) throws -> ErrorCode? {
+            try image.run(
+                IncrementalAlterConfigurations([.init(.allBrokers, changes)]),
+                policy: CommandPolicy(rules: rules))[0].refusal?.code
+        }
+        func stored() -> String? { image.configurations[.allBrokers]["list"] }
+        #expect(try alter([.init(name: "list", operation: .append, value: "compact,compact")]) == nil)
+        #expect(stored() == "delete,compact")
+        #expect(try alter([.init(name: "list", operation: .subtract, value: "other,delete")]) == nil)
+        #expect(stored() == "compact")
+        #expect(try alter([.init(name: "list", operation: .subtract, value: "compact")]) == .invalidConfig)
+        #expect(try alter([.init(name: "number", operation: .append, value: "1")]) == .invalidConfig)
+        #expect(
+            try alter([
+                .init(name: "list", operation: .delete), .init(name: "list", operation: .set, value: "x"),
+            ]) == .invalidRequest)
+        #expect(stored() == "compact")
+        #expect(try alter([.init(name: "list", operation: .delete)]) == nil)
+        #expect(stored() == nil)
+    }
+
     @Test("replicas are placed evenly, and over all racks", arguments: 1...20)
     func placement(seed: UInt64) throws {
         var generator = SeededGenerator(seed: seed)
