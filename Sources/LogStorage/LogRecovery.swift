@@ -450,7 +450,10 @@ struct LogRecovery {
             logger.log(.warn, "leader epochs unreadable, rebuilt from the log", [LogField("reason", error)])
             scannedEpochs = try epochsOfAllBatches()
         }
-        log.leaderEpochs.truncateFromEnd(log.logEndOffset)
+        // Of a log that was closed in order nothing is lost: an epoch that has begun at its end has, without
+        // records. To drop and to begin it again would cost each of many idle logs two writes at every start.
+        log.leaderEpochs.truncateFromEnd(
+            opening.wasShutDownCleanly ? log.logEndOffset + 1 : log.logEndOffset)
         for (epoch, offset) in scannedEpochs where epoch > log.leaderEpochs.latest?.epoch ?? .none {
             log.leaderEpochs.assign(epoch, offset)
         }
