@@ -19,7 +19,7 @@ enum ErrorMapping {
 
     static func code(_ error: LogError) -> ErrorCode {
         switch error {
-        case .io, .directoryOffline, .noSpace, .stateFile: .kafkaStorageError
+        case .io, .directoryOffline, .noSpace, .tooManyOpenFiles, .stateFile: .kafkaStorageError
         case .offsetOutOfRange: .offsetOutOfRange
         case .batch(let error, _): code(error)
         case .batchTooLarge: .messageTooLarge

@@ -7,13 +7,15 @@ internal import Transport
 final class LaneMaintenance: TimerHandler, @unchecked Sendable {
     // @unchecked: touched on the lane only.
 
-    private enum Duty: UInt64 { case retention, checkpoint, compaction, snapshot }
+    private enum Duty: UInt64 { case retention, checkpoint, compaction, snapshot, retry }
 
     let broker: BrokerLane
     private let compacts: Bool
 
     /// How often logs are offered for compaction, and the metadata for a snapshot.
     private static let compactionMilliseconds: Int64 = 1_000
+    /// How often logs are tried again that want for room or descriptors.
+    private static let retryMilliseconds: Int64 = 5_000
 
     init(_ broker: BrokerLane, compacts: Bool) {
         self.broker = broker
@@ -23,6 +25,7 @@ final class LaneMaintenance: TimerHandler, @unchecked Sendable {
     func start() {
         schedule(.retention)
         schedule(.checkpoint)
+        schedule(.retry)
         if compacts { schedule(.compaction) }
         if broker.index == 0 { schedule(.snapshot) }
     }
@@ -33,6 +36,7 @@ final class LaneMaintenance: TimerHandler, @unchecked Sendable {
             case .retention: broker.settings[BrokerSettings.retentionCheckMilliseconds]
             case .checkpoint: Int64(broker.settings[BrokerSettings.recoveryPointCheckpointMilliseconds])
             case .compaction, .snapshot: Self.compactionMilliseconds
+            case .retry: Self.retryMilliseconds
             }
         _ = broker.lane.schedule(
             at: broker.lane.moment(afterMilliseconds: milliseconds), self, tag: duty.rawValue)
@@ -45,6 +49,7 @@ final class LaneMaintenance: TimerHandler, @unchecked Sendable {
         case .checkpoint: checkpoint()
         case .compaction: broker.compact()
         case .snapshot: broker.node.controller.maintain()
+        case .retry: broker.replicas.retry()
         }
         schedule(duty)
     }

@@ -66,7 +66,7 @@ struct BatchScanner {
         do {
             windowByteCount = try file.read(into: buffer, 0..<byteCount, at: position)
         } catch {
-            throw .io(error)
+            throw LogError(reading: error)
         }
         windowStart = position
     }

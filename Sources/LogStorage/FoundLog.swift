@@ -33,6 +33,17 @@ extension LogStore {
         }
     }
 
+    /// For a partition that is to have a log: says which topic a directory that is there is of, as far as it
+    /// says so itself. One of another topic is set aside.
+    func takeUp(_ found: FoundLog, for topicID: TopicID?) throws -> PartitionMetadata? {
+        let metadata = try PartitionMetadata.read(
+            LogLayout.path(found.path, LogLayout.partitionMetadata), found.opened.directory.fileSystem)
+        guard let metadata, let topicID, metadata.topicID != topicID else { return metadata }
+        let (high, low) = SystemRandom.identifier()
+        try setAside(found, "it is of another topic of that name", UniqueID(high: high, low: low))
+        return nil
+    }
+
     /// Opens a found log, or sets it aside, as `choosing` says.
     func recover(
         _ found: FoundLog, _ choosing: (TopicPartition, TopicID?) -> FoundLogChoice,
@@ -67,8 +78,9 @@ extension LogStore {
         logger.log(
             .warn, "log set aside: it is of no partition that the cluster knows",
             [LogField("path", found.path), LogField("newName", name), LogField("reason", reason)])
+        let names = try directory.fileSystem.openDirectory(directory.path)
         found.opened.checkpoints.remove(found.partition)
         try directory.fileSystem.rename(found.path, to: LogLayout.path(directory.path, name))
-        try directory.fileSystem.syncDirectory(directory.path)
+        try names.sync()
     }
 }

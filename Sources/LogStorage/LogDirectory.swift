@@ -20,6 +20,8 @@ public final class LogDirectory: @unchecked Sendable {
     private struct State {
         var failure: IOError?
         var isFull = false
+        /// It has been said that descriptors are wanting; again only when there was one in between.
+        var lacksDescriptors = false
         var supportsAllocation = true
     }
 
@@ -94,9 +96,11 @@ public final class LogDirectory: @unchecked Sendable {
         return .directoryOffline(path: path, reason: "\(error)")
     }
 
-    /// What a failed write, sync or change of names means: a full disk refuses appends, anything else is
-    /// final. Also final is a sync for which there was no room: nobody knows then what is on the disk.
+    /// What a failed write, sync or change of names means: a full disk refuses appends, want of descriptors
+    /// refuses what was asked for and nothing else, anything else is final. Also final is a sync for which
+    /// there was no room: nobody knows then what is on the disk.
     func writeFailed(_ error: IOError) -> LogError {
+        if error.errno.meansNoDescriptor { return noteDescriptorsWanting(error) }
         let isSync = error.operation == .sync || error.operation == .syncDirectory
         guard error.errno.meansNoSpace, !isSync else { return fail(error) }
         noteFull()
@@ -112,6 +116,27 @@ public final class LogDirectory: @unchecked Sendable {
         }
     }
 
+    private func noteDescriptorsWanting(_ error: IOError) -> LogError {
+        let isNews = state.withLock { state in
+            defer { state.lacksDescriptors = true }
+            return !state.lacksDescriptors
+        }
+        if isNews {
+            logger.log(
+                .warn, "no descriptor left, files cannot be opened; raise the limit of open files",
+                [LogField("path", path), LogField("reason", error)])
+        }
+        return .tooManyOpenFiles(path: path)
+    }
+
+    /// Looks whether there are descriptors again, where they were wanting.
+    private func refreshDescriptors() {
+        guard state.withLock({ $0.lacksDescriptors }),
+            (try? fileSystem.openDirectory(path)) != nil
+        else { return }
+        state.withLock { $0.lacksDescriptors = false }
+    }
+
     func noteFull() {
         let isNews = change { state in
             defer { state.isFull = true }
@@ -125,6 +150,7 @@ public final class LogDirectory: @unchecked Sendable {
     /// Looks at the volume's room: refuses appends below the reserve, accepts them again above it. Called by
     /// the maintenance of `LogManager`, about once a second.
     public func refreshSpace() {
+        refreshDescriptors()
         guard failure == nil, let space = try? fileSystem.space(at: path) else { return }
         // Without a reserve a little room is still asked for, so that one freed block does not flap the
         // state.

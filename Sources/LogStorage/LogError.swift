@@ -12,6 +12,9 @@ public enum LogError: Error, Sendable {
     /// No room, or less than the reserve: appends are refused until there is room again, reads and deletes
     /// work.
     case noSpace(path: String)
+    /// The process or the system has no descriptor left (EMFILE, ENFILE): what was asked for was not done,
+    /// and goes through once there is one again.
+    case tooManyOpenFiles(path: String)
     /// A read, truncation or deletion at an offset that the log does not hold (OFFSET_OUT_OF_RANGE).
     case offsetOutOfRange(requested: Offset, start: Offset, end: Offset)
     /// What was to be appended is not a valid record batch; `index` counts batches within the append.
@@ -45,7 +48,9 @@ extension LogError {
     init(reading error: any Error) {
         switch error {
         case let error as LogError: self = error
-        case let error as IOError: self = .io(error)
+        case let error as IOError:
+            self = error.errno.meansNoDescriptor ? .tooManyOpenFiles(path: error.subject) : .io(error)
+        case StateFileError.io(let cause): self = LogError(reading: cause)
         case let error as StateFileError: self = .stateFile(error)
         default: invariantFailed("an error of an unknown kind: \(error)")
         }
@@ -60,6 +65,10 @@ extension LogError: CustomStringConvertible {
             return "log directory \(path) is offline: \(reason); repair the disk and restart the broker"
         case .noSpace(let path):
             return "no room for appends in log directory \(path); free space, lower retention or add a disk"
+        case .tooManyOpenFiles(let path):
+            return
+                "no descriptor is left for files in log directory \(path); raise the limit of open files "
+                + "(ulimit -n, LimitNOFILE), or have fewer partitions and connections on this broker"
         case .offsetOutOfRange(let requested, let start, let end):
             return "offset \(requested) is not within the log, which holds \(start) up to \(end)"
         case .batch(let error, let index): return "batch \(index) of the append is invalid: \(error)"

@@ -15,6 +15,8 @@ public final class LogManager: RecoveryPointKeeper {
     /// Logs that have moved away and whose directories found no room for another name yet.
     var unnamedLeftovers: [(log: PartitionLog, id: (UInt64, UInt64))] = []
     let logger: Logger
+    /// How many of `logs` are in each directory.
+    private var logCounts: [String: Int] = [:]
     private var deletions: [Deletion] = []
 
     private struct Deletion {
@@ -49,40 +51,50 @@ public final class LogManager: RecoveryPointKeeper {
     }
 
     /// Makes a log for a partition that has none, in the working directory with the fewest logs of this lane,
-    /// durably.
+    /// durably. A directory of the topic that is there, because it could not be opened at start or made
+    /// whole, is taken up.
     public func create(
         _ partition: TopicPartition, topicID: TopicID? = nil, settings: LogConfiguration
     ) throws(LogError) -> PartitionLog {
         invariant(logs[partition] == nil, "\(partition) has a log already")
-        let online = store.onlineDirectories
-        guard let opened = online.min(by: { logCount(in: $0.directory) < logCount(in: $1.directory) }) else {
+        let present = store.directory(holding: partition)
+        guard let opened = present ?? emptiestDirectory() else {
             throw .directoryOffline(path: "log.dirs", reason: "no log directory works")
         }
-        let directory = opened.directory
-        let path = LogLayout.path(directory.path, LogLayout.directoryName(partition))
-        // What an earlier partition of that name left in the checkpoints must not be believed.
-        try opened.checkpoints.removeDurably(partition)
-        let log = try PartitionLog.open(
-            LogOpening(partition: partition, path: path, configuration: settings), in: directory, lane: lane)
-        if let topicID {
-            do {
+        let path = LogLayout.path(opened.directory.path, LogLayout.directoryName(partition))
+        let found = FoundLog(partition: partition, path: path, opened: opened)
+        do {
+            let metadata = try present.map { _ in try store.takeUp(found, for: topicID) } ?? nil
+            // What an earlier partition of that name left in the checkpoints must not be believed.
+            if metadata == nil { try opened.checkpoints.removeDurably(partition) }
+            let recovered = try store.recoverLog(found, settings, lane.scanContext)
+            if metadata == nil, let topicID {
                 try PartitionMetadata(topicID: topicID).write(
-                    to: LogLayout.path(path, LogLayout.partitionMetadata), directory.fileSystem)
-            } catch {
-                throw directory.writeFailed(error)
+                    to: LogLayout.path(path, LogLayout.partitionMetadata), opened.directory.fileSystem)
             }
+            return try adopt(recovered)
+        } catch {
+            throw opened.directory.writeFailed(error)
         }
-        register(log)
-        return log
+    }
+
+    private func emptiestDirectory() -> OpenedDirectory? {
+        let online = store.onlineDirectories
+        if online.count == 1 { return online[0] }
+        func count(_ opened: OpenedDirectory) -> Int { logCounts[opened.directory.path, default: 0] }
+        return online.min { count($0) < count($1) }
     }
 
     func register(_ log: PartitionLog) {
+        unregister(log.partition)
         log.recoveryPointKeeper = self
         logs[log.partition] = log
+        logCounts[log.directory.path, default: 0] += 1
     }
 
-    private func logCount(in directory: LogDirectory) -> Int {
-        logs.values.reduce(0) { $1.directory === directory ? $0 + 1 : $0 }
+    private func unregister(_ partition: TopicPartition) {
+        guard let log = logs.removeValue(forKey: partition) else { return }
+        logCounts[log.directory.path, default: 0] -= 1
     }
 
     func checkpoints(of log: PartitionLog) -> DirectoryCheckpoints? {
@@ -99,7 +111,7 @@ public final class LogManager: RecoveryPointKeeper {
         cancelMove(of: partition)
         // Where the directory has no room for the other name, the log is there as before.
         if log.directory.failure == nil { try putAway(log, id: id) }
-        logs[partition] = nil
+        unregister(partition)
         log.abandon()
         checkpoints(of: log)?.remove(partition)
         logger.log(.info, "log deleted", [LogField("partition", partition)])
@@ -128,16 +140,25 @@ public final class LogManager: RecoveryPointKeeper {
     // MARK: From time to time
 
     /// Writes down what a restart need not look at again: `log.flush.offset.checkpoint.interval.ms`. Logs of
-    /// a directory that failed are left out.
+    /// a directory that failed are left out; one that refuses does not keep the others from it, and its
+    /// reason is thrown in the end.
     public func checkpoint() throws(LogError) {
         var points: [(PartitionLog, RecoveryPoint)] = []
+        var refusal: LogError?
         for log in logs.values where log.directory.failure == nil {
-            let point = try log.prepareCheckpoint()
-            note(point, of: log)
-            points.append((log, point))
+            do {
+                let point = try log.prepareCheckpoint()
+                note(point, of: log)
+                points.append((log, point))
+            } catch {
+                refusal = error
+            }
         }
         for opened in store.onlineDirectories { try opened.checkpoints.write() }
-        for (log, point) in points { try log.noteCheckpointed(point) }
+        for (log, point) in points {
+            do { try log.noteCheckpointed(point) } catch { refusal = error }
+        }
+        if let refusal { throw refusal }
     }
 
     func note(_ point: RecoveryPoint, of log: PartitionLog) {
@@ -226,5 +247,6 @@ public final class LogManager: RecoveryPointKeeper {
             }
         }
         logs.removeAll()
+        logCounts.removeAll()
     }
 }

@@ -17,13 +17,17 @@ final class LogPlace {
         "\(path)/\(LogLayout.fileName(kind, baseOffset, suffix: suffix))"
     }
 
+    /// Opened before names in the directory change, so that their sync does not want for a descriptor.
+    func openDirectory() throws(IOError) -> any OpenDirectory { try fileSystem.openDirectory(path) }
+
     /// Renames the directory, durably.
     func move(to target: String) throws(LogError) {
         try directory.checkOnline()
         do {
+            let names = try fileSystem.openDirectory(directory.path)
             try fileSystem.rename(path, to: target)
             path = target
-            try fileSystem.syncDirectory(directory.path)
+            try names.sync()
         } catch {
             throw directory.writeFailed(error)
         }

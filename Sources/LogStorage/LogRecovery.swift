@@ -2,34 +2,6 @@ internal import Base
 internal import RecordFormat
 internal import SystemIO
 
-/// What recovery puts into a `PartitionLog`.
-struct RecoveredLog {
-    var segments = SegmentList()
-    var producers = ProducerStates()
-    var leaderEpochs = LeaderEpochCache()
-    var snapshotOffset: Offset?
-    var damage: [LogDamage] = []
-    var logStartOffset = Offset.zero
-    var logEndOffset = Offset.zero
-    /// Everything below is on stable storage.
-    var recoveryPoint = Offset.zero
-    /// What the checkpoints said.
-    var checkpointedRecoveryPoint = Offset.zero
-    var checkpointedLogStartOffset = Offset.zero
-}
-
-/// A log that was recovered and waits for its lane. Handed from the thread that recovered it to that of the
-/// lane.
-public struct RecoveredPartition: @unchecked Sendable {
-    // @unchecked: whoever makes it lets go of it, and only one takes it up.
-    public let opening: LogOpening
-    public let directory: LogDirectory
-    let place: LogPlace
-    let contents: RecoveredLog
-
-    public var damage: [LogDamage] { contents.damage }
-}
-
 extension PartitionLog {
     /// Opens a log, recovering what a crash left (see RecoveryTables.swift), or creates it, durably.
     public static func open(
@@ -69,6 +41,8 @@ struct LogRecovery {
     private let place: LogPlace
     private let context: ScanContext
     private let logger: Logger
+    /// The log's directory, open from the beginning, so that no change of names is left without its sync.
+    private var names: (any OpenDirectory)?
     private var log = RecoveredLog()
     /// Everything from here on was read and checked, so that what is derived from it has to be derived anew.
     private var scannedFrom: Offset?
@@ -86,9 +60,11 @@ struct LogRecovery {
 
     mutating func run() throws -> RecoveredLog {
         if try fileSystem.attributes(of: place.path) == nil {
+            let parent = try fileSystem.openDirectory(LogLayout.parent(of: place.path))
             try fileSystem.createDirectory(place.path)
-            try fileSystem.syncDirectory(LogLayout.parent(of: place.path))
+            try parent.sync()
         }
+        names = try place.openDirectory()
         let bases = try tidyFiles()
         if bases.isEmpty {
             try beginEmpty()
@@ -115,7 +91,7 @@ struct LogRecovery {
             baseOffset: baseOffset, place: place, configuration: opening.configuration, now: context.now,
             jitter: 0)
         try segment.file().sync(.data)
-        try fileSystem.syncDirectory(place.path)
+        try names?.sync()
         log.segments.append(segment)
         log.logEndOffset = baseOffset
     }
@@ -142,9 +118,9 @@ struct LogRecovery {
     /// Runs table 1 over the directory.
     /// - Returns: the base offsets of the segments that are left, rising.
     private func tidyFiles() throws -> [Offset] {
-        let names = try fileSystem.contents(ofDirectory: place.path)
+        let entries = try fileSystem.contents(ofDirectory: place.path)
         var files: [LogFileName] = []
-        for entry in names where entry.kind == .regular {
+        for entry in entries where entry.kind == .regular {
             if let file = LogLayout.parse(fileName: entry.name) {
                 files.append(file)
             } else if entry.name.hasSuffix(LogLayout.temporarySuffix) {
@@ -168,11 +144,12 @@ struct LogRecovery {
             case nil: invariantFailed("no row of the table for \(facts)")
             }
         }
-        if removed { try fileSystem.syncDirectory(place.path) }
+        if removed { try names?.sync() }
         var bases = Set(files.filter { $0.kind == .log && $0.suffix == nil }.map(\.baseOffset))
         for swap in swaps.sorted() {
-            let covered = bases.filter { $0 > swap && $0 < (try? swapEndOffset(swap)) ?? swap }
-            try SegmentSwap.complete(swap, covered: covered.sorted(), in: place)
+            let end = try swapEndOffset(swap)
+            let covered = bases.filter { $0 > swap && $0 < end }
+            if let names { try SegmentSwap.complete(swap, covered: covered.sorted(), in: place, names) }
             bases.subtract(covered)
             bases.insert(swap)
             logger.log(.info, "compaction completed", [LogField("path", place.filePath(.log, swap))])
@@ -185,7 +162,13 @@ struct LogRecovery {
         let file = try fileSystem.open(place.filePath(.log, baseOffset, suffix: .swap), .read)
         var scanner = BatchScanner(file: file, from: 0, to: try file.byteCount(), buffer: context.buffer)
         var end = baseOffset
-        while let header = try scanner.next() { end = header.nextOffset }
+        do throws(LogError) {
+            while let header = try scanner.next() { end = header.nextOffset }
+        } catch {
+            // What is damaged covers nothing; a file that cannot be read says nothing.
+            guard case .corrupt = error else { throw error }
+            return baseOffset
+        }
         return end
     }
 
@@ -413,7 +396,7 @@ struct LogRecovery {
             for kind in LogFileKind.allCases {
                 try SegmentSwap.removeIfPresent(place.filePath(kind, base), fileSystem)
             }
-            try fileSystem.syncDirectory(place.path)
+            try names?.sync()
         }
     }
 
@@ -438,7 +421,7 @@ struct LogRecovery {
         for segment in log.segments.all where segment.hasProvisionalIndex || segment === log.segments.active {
             try segment.publishIndexes()
         }
-        try fileSystem.syncDirectory(place.path)
+        try names?.sync()
     }
 
     private mutating func recoverLeaderEpochs() throws {
@@ -484,7 +467,7 @@ struct LogRecovery {
             removed = true
         }
         // Offsets above the end will be given again: a snapshot of their former owners must not come back.
-        if removed { try fileSystem.syncDirectory(place.path) }
+        if removed { try names?.sync() }
         let builder = ProducerStateBuilder(
             place: place, context: context, configuration: opening.configuration, logger: logger)
         let built = try builder.build(

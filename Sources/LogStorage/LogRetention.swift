@@ -100,6 +100,7 @@ extension PartitionLog {
 
     private func deletePrefix(_ count: Int) throws {
         let newStart = segments[count].baseOffset
+        let names = try place.openDirectory()
         // Readers first: where a rename fails, the segments are below the log's start and wait for the next
         // time.
         if newStart > logStartOffset {
@@ -112,7 +113,7 @@ extension PartitionLog {
         for _ in 0..<count {
             try setAside(segments[0], lastOffset: segments[1].baseOffset - 1)
             // One by one: a crash that kept an earlier segment and lost a later one would leave a hole.
-            try place.fileSystem.syncDirectory(place.path)
+            try names.sync()
             _ = segments.removeFirst(1)
         }
         logger.log(

@@ -9,14 +9,19 @@ extension LogSegment {
         let timestamp = try largestTimestamp()
         // Sanity is checked, and mended, where sealed indexes are opened.
         _ = try offsetIndex()
+        // All that takes a descriptor comes before anything changes.
+        let offsets = try OffsetIndex.openForAppend(
+            at: .log(place, .offsetIndex, baseOffset), baseOffset: baseOffset,
+            maximumByteCount: configuration.segmentIndexByteCount, place.fileSystem)
+        let times = try TimeIndex.openForAppend(
+            at: .log(place, .timeIndex, baseOffset), baseOffset: baseOffset,
+            maximumByteCount: configuration.segmentIndexByteCount, place.fileSystem)
+        let file = try place.fileSystem.open(filePath, .readWrite)
         releaseFiles()
         isSealed = false
-        openedOffsetIndex = try OffsetIndex.openForAppend(
-            at: place.filePath(.offsetIndex, baseOffset), baseOffset: baseOffset,
-            maximumByteCount: configuration.segmentIndexByteCount, place.fileSystem)
-        openedTimeIndex = try TimeIndex.openForAppend(
-            at: place.filePath(.timeIndex, baseOffset), baseOffset: baseOffset,
-            maximumByteCount: configuration.segmentIndexByteCount, place.fileSystem)
+        openedFile = file
+        openedOffsetIndex = offsets
+        openedTimeIndex = times
         knownLargestTimestamp = timestamp
         byteCountSinceIndexEntry = Int(byteCount - (openedOffsetIndex?.lastEntry?.position ?? 0))
         try loadFirstTimestamp()
@@ -41,7 +46,7 @@ extension LogSegment {
         isSealed = false
         try createIndexes(configuration, isProvisional: true)
         openedTransactionIndex = try TransactionIndex.create(
-            at: place.filePath(.transactionIndex, baseOffset), baseOffset: baseOffset, place.fileSystem)
+            at: .log(place, .transactionIndex, baseOffset), baseOffset: baseOffset, place.fileSystem)
         byteCount = 0
         firstTimestamp = nil
     }
@@ -65,10 +70,10 @@ extension LogSegment {
         // Opened as they are, with whatever a crash left behind the entries that count, and never made anew:
         // what they say of the log below the recovery point is nowhere else.
         let offsets = try OffsetIndex.openForAppend(
-            at: place.filePath(.offsetIndex, baseOffset), baseOffset: baseOffset,
+            at: .log(place, .offsetIndex, baseOffset), baseOffset: baseOffset,
             maximumByteCount: configuration.segmentIndexByteCount, place.fileSystem)
         let times = try TimeIndex.openForAppend(
-            at: place.filePath(.timeIndex, baseOffset), baseOffset: baseOffset,
+            at: .log(place, .timeIndex, baseOffset), baseOffset: baseOffset,
             maximumByteCount: configuration.segmentIndexByteCount, place.fileSystem)
         let offsetCount = soundPrefix(of: offsets, below: recoveryPoint)
         guard let start = try scanStart(offsetCount == 0 ? nil : offsets.entry(offsetCount - 1)) else {
@@ -158,7 +163,7 @@ extension LogSegment {
     func endOffsetByIndex(buffer: IOBuffer) throws(LogError) -> Offset {
         let from = try offsetIndex().lastEntry?.position ?? 0
         let file: any File
-        do { file = try self.file() } catch { throw .io(error) }
+        do { file = try self.file() } catch { throw LogError(reading: error) }
         var scanner = BatchScanner(file: file, from: from, to: byteCount, buffer: buffer)
         var end = baseOffset
         while let header = try scanner.next() {
@@ -176,7 +181,7 @@ extension LogSegment {
     func endPosition(before endOffset: Offset, buffer: IOBuffer) throws(LogError) -> Int64 {
         let from = try offsetIndex().lastEntry?.position ?? 0
         let file: any File
-        do { file = try self.file() } catch { throw .io(error) }
+        do { file = try self.file() } catch { throw LogError(reading: error) }
         var scanner = BatchScanner(file: file, from: from, to: byteCount, buffer: buffer)
         while let header = try scanner.next() {
             if header.nextOffset >= endOffset { break }
@@ -199,7 +204,7 @@ extension LogSegment {
     /// sealed after.
     func reopenTransactionIndex() {
         openedTransactionIndex = TransactionIndex.openForAppend(
-            at: place.filePath(.transactionIndex, baseOffset), baseOffset: baseOffset, place.fileSystem)
+            at: .log(place, .transactionIndex, baseOffset), baseOffset: baseOffset, place.fileSystem)
     }
 
     /// Ends appending to a damaged segment, whose file is left as it is.

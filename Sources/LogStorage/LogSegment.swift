@@ -67,7 +67,7 @@ final class LogSegment {
         segment.openedFile = file
         try segment.createIndexes(configuration)
         segment.openedTransactionIndex = try TransactionIndex.create(
-            at: place.filePath(.transactionIndex, baseOffset), baseOffset: baseOffset, place.fileSystem)
+            at: .log(place, .transactionIndex, baseOffset), baseOffset: baseOffset, place.fileSystem)
         return segment
     }
 
@@ -98,11 +98,11 @@ final class LogSegment {
 
     var transactionIndex: TransactionIndex {
         if let openedTransactionIndex { return openedTransactionIndex }
-        let path = place.filePath(.transactionIndex, baseOffset)
+        let file = FilePlace.log(place, .transactionIndex, baseOffset)
         let index =
             isSealed
-            ? TransactionIndex.openSealed(at: path, baseOffset: baseOffset, place.fileSystem)
-            : TransactionIndex.openForAppend(at: path, baseOffset: baseOffset, place.fileSystem)
+            ? TransactionIndex.openSealed(at: file, baseOffset: baseOffset, place.fileSystem)
+            : TransactionIndex.openForAppend(at: file, baseOffset: baseOffset, place.fileSystem)
         openedTransactionIndex = index
         return index
     }
@@ -126,7 +126,7 @@ final class LogSegment {
                 return
             }
         } catch {
-            guard error.errno == .noSuchFile else { throw .io(error) }
+            guard error.errno == .noSuchFile else { throw LogError(reading: error) }
         }
         try remakeIndexes()
     }
@@ -135,7 +135,9 @@ final class LogSegment {
     private func remakeIndexes() throws(LogError) {
         let configuration = LogConfiguration()
         let end = byteCount
+        let knownBefore = knownLargestTimestamp
         do {
+            let names = try place.openDirectory()
             try createIndexes(configuration, isProvisional: true)
             byteCount = 0
             defer { byteCount = end }
@@ -148,8 +150,12 @@ final class LogSegment {
             try openedOffsetIndex?.seal()
             try openedTimeIndex?.seal()
             try publishIndexes()
-            try place.fileSystem.syncDirectory(place.path)
+            try names.sync()
         } catch {
+            // Half an index looks like a whole one.
+            openedOffsetIndex = nil
+            openedTimeIndex = nil
+            knownLargestTimestamp = knownBefore
             throw LogError(reading: error)
         }
     }
@@ -163,24 +169,20 @@ final class LogSegment {
         openedOffsetIndex = nil
         openedTimeIndex = nil
         if isProvisional {
+            let names = try place.openDirectory()
             try SegmentSwap.removeIfPresent(place.filePath(.offsetIndex, baseOffset), place.fileSystem)
-            try place.fileSystem.syncDirectory(place.path)
+            try names.sync()
         }
         hasProvisionalIndex = isProvisional
         openedOffsetIndex = try OffsetIndex.create(
-            at: isProvisional ? provisionalIndexPath : place.filePath(.offsetIndex, baseOffset),
+            at: isProvisional ? .provisional(place, baseOffset) : .log(place, .offsetIndex, baseOffset),
             baseOffset: baseOffset,
             maximumByteCount: configuration.segmentIndexByteCount, place.fileSystem)
         openedTimeIndex = try TimeIndex.create(
-            at: place.filePath(.timeIndex, baseOffset), baseOffset: baseOffset,
+            at: .log(place, .timeIndex, baseOffset), baseOffset: baseOffset,
             maximumByteCount: configuration.segmentIndexByteCount, place.fileSystem)
         byteCountSinceIndexEntry = 0
         knownLargestTimestamp = nil
-    }
-
-    /// Not the name that compaction, which may be at this segment, uses.
-    private var provisionalIndexPath: String {
-        place.filePath(.offsetIndex, baseOffset) + LogLayout.temporarySuffix
     }
 
     /// Makes the indexes durable and gives a provisional offset index its name; the directory is left to be
@@ -192,7 +194,9 @@ final class LogSegment {
             try openedOffsetIndex?.sync()
         }
         guard hasProvisionalIndex else { return }
-        try place.fileSystem.rename(provisionalIndexPath, to: place.filePath(.offsetIndex, baseOffset))
+        try place.fileSystem.rename(
+            FilePlace.provisional(place, baseOffset).path, to: place.filePath(.offsetIndex, baseOffset))
+        openedOffsetIndex?.wasRenamed(to: .log(place, .offsetIndex, baseOffset))
         hasProvisionalIndex = false
     }
 
@@ -293,9 +297,20 @@ final class LogSegment {
         isSealed = true
     }
 
-    /// Adds the last time index entry, trims the indexes and makes them durable.
+    /// Adds the last time index entry, trims the indexes and makes them durable. Where there are not enough
+    /// descriptors for that, nothing has changed: appends may go on.
     func sealIndexes() throws(IOError) {
-        if let largest = knownLargestTimestamp { try openedTimeIndex?.appendLast(largest) }
+        try transactionIndex.sync()
+        try openedOffsetIndex?.holdFile()
+        do {
+            try openedTimeIndex?.holdFile()
+        } catch {
+            openedOffsetIndex?.letGoOfFile()
+            throw error
+        }
+        if let largest = knownLargestTimestamp, openedTimeIndex?.isSealed == false {
+            try openedTimeIndex?.appendLast(largest)
+        }
         try openedOffsetIndex?.seal()
         try openedTimeIndex?.seal()
         try transactionIndex.seal()

@@ -6,6 +6,9 @@
 // the file to its entries; only then does its length say how many there are. Kafka does the same with one 10
 // MiB block.
 //
+// No descriptor is kept: a broker has an active segment, and with it two such files, for each of its
+// partitions. The file is opened again to grow and to be sealed, and a sync goes through the mapping.
+//
 // Nothing here is synced before `sync` or `seal`, and a crash may keep any part of what was stored. No
 // checksum: an index can be rebuilt from its log, and is, whenever it was not sealed or does not look sane.
 
@@ -22,7 +25,8 @@ struct MappedIndex {
     /// indexes do): older pages then stay cold without being faulted in by every binary search.
     static let warmByteCount = 8192
 
-    let path: String
+    private var place: FilePlace
+    private let fileSystem: any FileSystem
     let entryByteCount: Int
     /// Entries beyond it are refused.
     let maximumEntryCount: Int
@@ -36,58 +40,84 @@ struct MappedIndex {
     /// Entries that the mapping has room for.
     private var mappedEntryCount = 0
     private var region: MappedRegion?
-    /// Nil once sealed.
-    private var file: (any File)?
+    private(set) var isSealed: Bool
+    /// Whether the file may hold what is not on stable storage.
+    private var isDirty: Bool
+    /// Only between `holdFile` and what follows it.
+    private var heldFile: (any File)?
 
+    /// The path that the file has by now.
+    var path: String { place.path }
     var byteCount: Int { entryCount * entryByteCount }
     var isFull: Bool { entryCount >= maximumEntryCount }
-    var isSealed: Bool { file == nil }
 
     private init(
-        _ file: any File, entryByteCount: Int, maximumByteCount: Int, openedByteCount: Int64
+        at place: FilePlace, entryByteCount: Int, maximumByteCount: Int, openedByteCount: Int64,
+        isSealed: Bool, _ fileSystem: any FileSystem
     ) {
-        path = file.path
+        self.place = place
+        self.fileSystem = fileSystem
         self.entryByteCount = entryByteCount
         maximumEntryCount = maximumByteCount / entryByteCount
         self.openedByteCount = openedByteCount
         entryCount = 0
-        self.file = file
+        self.isSealed = isSealed
+        // What was found may have been written by a process that was killed.
+        isDirty = openedByteCount > 0 && !isSealed
     }
 
     /// An empty index; what was under `path` is removed first, so that a mapping of it stays whole.
     static func create(
-        at path: String, entryByteCount: Int, maximumByteCount: Int, _ fileSystem: any FileSystem
+        at place: FilePlace, entryByteCount: Int, maximumByteCount: Int, _ fileSystem: any FileSystem
     ) throws(IOError) -> MappedIndex {
+        let path = place.path
         try SegmentSwap.removeIfPresent(path, fileSystem)
-        let file = try fileSystem.open(path, .createNew)
+        _ = try fileSystem.open(path, .createNew)
         return MappedIndex(
-            file, entryByteCount: entryByteCount, maximumByteCount: maximumByteCount, openedByteCount: 0)
+            at: place, entryByteCount: entryByteCount, maximumByteCount: maximumByteCount,
+            openedByteCount: 0, isSealed: false, fileSystem)
     }
 
     /// Goes on with the entries of a trimmed file. A partial entry at the end does not count.
     static func openForAppend(
-        at path: String, entryByteCount: Int, maximumByteCount: Int, _ fileSystem: any FileSystem
+        at place: FilePlace, entryByteCount: Int, maximumByteCount: Int, _ fileSystem: any FileSystem
     ) throws(IOError) -> MappedIndex {
-        let file = try fileSystem.open(path, .readWrite)
+        let file = try fileSystem.open(place.path, .readWrite)
         let byteCount = try file.byteCount()
         var index = MappedIndex(
-            file, entryByteCount: entryByteCount, maximumByteCount: maximumByteCount,
-            openedByteCount: byteCount)
+            at: place, entryByteCount: entryByteCount, maximumByteCount: maximumByteCount,
+            openedByteCount: byteCount, isSealed: false, fileSystem)
         try index.mapEntries(of: file, byteCount, .readWrite)
         return index
     }
 
-    /// All of a trimmed file, for reading; the descriptor is closed on return.
+    /// All of a trimmed file, for reading.
     static func openSealed(
-        at path: String, entryByteCount: Int, _ fileSystem: any FileSystem
+        at place: FilePlace, entryByteCount: Int, _ fileSystem: any FileSystem
     ) throws(IOError) -> MappedIndex {
-        let file = try fileSystem.open(path, .read)
+        let file = try fileSystem.open(place.path, .read)
         let byteCount = try file.byteCount()
         var index = MappedIndex(
-            file, entryByteCount: entryByteCount, maximumByteCount: 0, openedByteCount: byteCount)
+            at: place, entryByteCount: entryByteCount, maximumByteCount: 0, openedByteCount: byteCount,
+            isSealed: true, fileSystem)
         try index.mapEntries(of: file, byteCount, .read)
-        index.file = nil
         return index
+    }
+
+    /// The file has another name now.
+    mutating func wasRenamed(to place: FilePlace) { self.place = place }
+
+    /// Opens the file for what follows, so that it does not fail half way for want of a descriptor; until
+    /// `seal` or `letGoOfFile`. Nothing has changed when it throws.
+    mutating func holdFile() throws(IOError) {
+        if heldFile == nil, !isSealed { heldFile = try fileSystem.open(path, .readWrite) }
+    }
+
+    mutating func letGoOfFile() { heldFile = nil }
+
+    private func fileToChange() throws(IOError) -> any File {
+        if let heldFile { return heldFile }
+        return try fileSystem.open(path, .readWrite)
     }
 
     private mutating func mapEntries(
@@ -154,7 +184,7 @@ struct MappedIndex {
     var mutableBytes: MutableRawSpan {
         @_lifetime(borrow self)
         get {
-            guard let region, file != nil else {
+            guard let region, !isSealed else {
                 invariantFailed("store into the sealed or empty index \(path)")
             }
             return unsafe _overrideLifetime(region.mutableBytes, borrowing: self)
@@ -162,12 +192,15 @@ struct MappedIndex {
     }
 
     /// Counts the entry that was reserved and stored.
-    mutating func commitEntry() { entryCount += 1 }
+    mutating func commitEntry() {
+        entryCount += 1
+        isDirty = true
+    }
 
     /// Allocates the next block and maps it with all before it. False, with nothing changed, when that is
     /// refused.
     private mutating func grow() -> Bool {
-        guard let file else { invariantFailed("append to the sealed index \(path)") }
+        invariant(!isSealed, "append to the sealed index \(path)")
         guard failure == nil else { return false }
         let used = region?.byteCount ?? 0
         let step = min(max(used, Self.firstBlockByteCount), Self.maximumGrowthByteCount)
@@ -176,12 +209,13 @@ struct MappedIndex {
         // A forced entry may pass the maximum.
         let wanted = min(blocks, max(maximumEntryCount, mappedEntryCount + 1) * entryByteCount)
         do throws(IOError) {
+            let file = try fileToChange()
             try file.allocate(Int64(used)..<Int64(wanted))
             region = try file.map(byteCount: wanted, .readWrite)
             mappedEntryCount = wanted / entryByteCount
             return true
         } catch {
-            if !error.errno.meansNoSpace { failure = error }
+            if !error.errno.meansNoSpace, !error.errno.meansNoDescriptor { failure = error }
             return false
         }
     }
@@ -189,7 +223,7 @@ struct MappedIndex {
     /// Forgets the entries from `count` on. Their bytes become zeros, which with the next sync are durable:
     /// recovery must not find entries of offsets that were given anew since.
     mutating func keepFirst(_ count: Int) {
-        invariant(file != nil, "truncation of the sealed index \(path); open it for appending")
+        invariant(!isSealed, "truncation of the sealed index \(path); open it for appending")
         guard count < entryCount, let region else { return }
         let kept = max(count, 0)
         var bytes = region.mutableBytes
@@ -197,25 +231,30 @@ struct MappedIndex {
             bytes.storeBytes(of: 0, toByteOffset: position, as: UInt8.self)
         }
         entryCount = kept
+        isDirty = true
     }
 
     /// On return the entries are on stable storage, though the file may be longer than them.
     mutating func sync() throws(IOError) {
         if let failure { throw failure }
-        guard let file else { return }
+        guard !isSealed, isDirty, let region else { return }
         do throws(IOError) {
-            // Carries the stores made through the mapping too.
-            try file.sync(.data)
+            // With the pages goes the size that `grow` has given the file.
+            try region.sync(0..<region.byteCount)
+            isDirty = false
         } catch {
             failure = error
             throw error
         }
     }
 
-    /// Trims the file to its entries, syncs it, closes its descriptor and maps it for reading.
+    /// Trims the file to its entries, syncs it and maps it for reading. Where there is no descriptor for
+    /// that, nothing has changed.
     mutating func seal() throws(IOError) {
         if let failure { throw failure }
-        guard let file else { return }
+        guard !isSealed else { return }
+        let file = try fileToChange()
+        heldFile = nil
         do throws(IOError) {
             // No mapping may reach past the end of a file: touching it there would trap.
             region = nil
@@ -223,7 +262,7 @@ struct MappedIndex {
             try file.truncate(to: Int64(byteCount))
             try file.sync(.data)
             try mapEntries(of: file, Int64(byteCount), .read)
-            self.file = nil
+            isSealed = true
         } catch {
             if region == nil { entryCount = 0 }
             failure = error

@@ -56,8 +56,15 @@ public final class OffsetIndex {
     public static func create(
         at path: String, baseOffset: Offset, maximumByteCount: Int, _ fileSystem: any FileSystem
     ) throws(IOError) -> OffsetIndex {
+        try create(
+            at: .fixed(path), baseOffset: baseOffset, maximumByteCount: maximumByteCount, fileSystem)
+    }
+
+    static func create(
+        at place: FilePlace, baseOffset: Offset, maximumByteCount: Int, _ fileSystem: any FileSystem
+    ) throws(IOError) -> OffsetIndex {
         let core = try MappedIndex.create(
-            at: path, entryByteCount: entryByteCount, maximumByteCount: maximumByteCount, fileSystem)
+            at: place, entryByteCount: entryByteCount, maximumByteCount: maximumByteCount, fileSystem)
         return OffsetIndex(core, baseOffset)
     }
 
@@ -65,21 +72,36 @@ public final class OffsetIndex {
     public static func openForAppend(
         at path: String, baseOffset: Offset, maximumByteCount: Int, _ fileSystem: any FileSystem
     ) throws(IOError) -> OffsetIndex {
+        try openForAppend(
+            at: .fixed(path), baseOffset: baseOffset, maximumByteCount: maximumByteCount, fileSystem)
+    }
+
+    static func openForAppend(
+        at place: FilePlace, baseOffset: Offset, maximumByteCount: Int, _ fileSystem: any FileSystem
+    ) throws(IOError) -> OffsetIndex {
         let core = try MappedIndex.openForAppend(
-            at: path, entryByteCount: entryByteCount, maximumByteCount: maximumByteCount, fileSystem)
+            at: place, entryByteCount: entryByteCount, maximumByteCount: maximumByteCount, fileSystem)
         return OffsetIndex(core, baseOffset)
     }
 
-    /// A sealed index for reading: all of the file is mapped, its descriptor closed. An empty file is an
-    /// empty index.
+    /// A sealed index for reading: all of the file is mapped. An empty file is an empty index.
     public static func openSealed(
         at path: String, baseOffset: Offset, _ fileSystem: any FileSystem
     ) throws(IOError) -> OffsetIndex {
-        let core = try MappedIndex.openSealed(at: path, entryByteCount: entryByteCount, fileSystem)
+        let core = try MappedIndex.openSealed(
+            at: .fixed(path), entryByteCount: entryByteCount, fileSystem)
         return OffsetIndex(core, baseOffset)
     }
 
-    /// The path that it was opened under.
+    /// The file has another name now.
+    func wasRenamed(to place: FilePlace) { core.wasRenamed(to: place) }
+
+    /// Opens the file for the seal that follows; see `MappedIndex.holdFile`.
+    func holdFile() throws(IOError) { try core.holdFile() }
+
+    func letGoOfFile() { core.letGoOfFile() }
+
+    /// The path of its file.
     public var path: String { core.path }
     public var entryCount: Int { core.entryCount }
     /// Size of the entries; the file is longer until `seal`.

@@ -346,20 +346,21 @@ extension PartitionLog {
 
     /// A new, empty segment at the log's end, durably.
     private func createSegment(now: Timestamp) throws(IOError) -> LogSegment {
+        let names = try place.openDirectory()
         do throws(IOError) {
             let segment = try LogSegment.create(
                 baseOffset: logEndOffset, place: place, configuration: configuration, now: now,
                 jitter: lane.nextJitter(below: configuration.segmentJitterMilliseconds))
             // A synced append is only as durable as the name of its file.
-            try place.fileSystem.syncDirectory(place.path)
+            try names.sync()
             return segment
         } catch {
-            guard error.errno.meansNoSpace else { throw error }
+            guard error.errno.meansNoSpace || error.errno.meansNoDescriptor else { throw error }
             // The log may be cut back before there is room, and have other batches at this offset then.
             for kind in LogFileKind.allCases where kind != .producerSnapshot {
                 try SegmentSwap.removeIfPresent(place.filePath(kind, logEndOffset), place.fileSystem)
             }
-            try place.fileSystem.syncDirectory(place.path)
+            try names.sync()
             throw error
         }
     }

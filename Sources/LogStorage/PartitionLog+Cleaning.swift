@@ -126,9 +126,11 @@ extension PartitionLog {
         }
         // The markers that the round relied on must not get lost while what they decided about is gone.
         if syncedEndOffset < min(plan.highWatermark, logEndOffset) { try syncNow() }
+        let names: any OpenDirectory
+        do { names = try place.openDirectory() } catch { throw directory.writeFailed(error) }
         try removeSnapshots(before: group.nextBaseOffset)
         do {
-            try SegmentSwap.decide(group.baseOffset, in: place)
+            try SegmentSwap.decide(group.baseOffset, in: place, names)
         } catch  where error.errno.meansNoSpace && error.operation == .rename {
             // Nothing is decided before the log has its new name.
             SegmentSwap.withdraw(group.baseOffset, in: place)
@@ -138,7 +140,7 @@ extension PartitionLog {
         }
         do {
             try SegmentSwap.complete(
-                group.baseOffset, covered: group.sources.dropFirst().map(\.baseOffset), in: place)
+                group.baseOffset, covered: group.sources.dropFirst().map(\.baseOffset), in: place, names)
         } catch {
             // Half way there is no way back: recovery would complete a swap that this process had given up.
             throw directory.fail(error)
@@ -177,7 +179,7 @@ extension PartitionLog {
             }
             return true
         } catch {
-            throw .io(error)
+            throw LogError(reading: error)
         }
     }
 

@@ -125,7 +125,7 @@ extension PartitionLog {
         readPositions.note(
             nextOffset, position: position, inSegment: segment.baseOffset, after: start.baseOffset)
         let file: any File
-        do { file = try segment.file() } catch { throw .io(error) }
+        do { file = try segment.file() } catch { throw LogError(reading: error) }
         return LogSlice(
             file: file, position: start.position, byteCount: Int(position - start.position),
             firstOffset: start.baseOffset, nextOffset: nextOffset)
@@ -190,7 +190,7 @@ extension PartitionLog {
                 index += 1
             }
         } catch {
-            throw .io(error)
+            throw LogError(reading: error)
         }
         return found
     }

@@ -26,6 +26,7 @@ extension PartitionLog {
 
     /// Removes the snapshots that no recovery needs: those above `offset`.
     func removeSnapshots(above offset: Offset) throws(IOError) {
+        let names = try place.openDirectory()
         var removed = false
         for entry in try place.fileSystem.contents(ofDirectory: place.path) {
             guard let name = LogLayout.parse(fileName: entry.name), name.kind == .producerSnapshot,
@@ -36,7 +37,7 @@ extension PartitionLog {
             removed = true
         }
         // Offsets from here on will be given again: a snapshot of their former owners must not come back.
-        if removed { try place.fileSystem.syncDirectory(place.path) }
+        if removed { try names.sync() }
     }
 
     /// Derives the producer state at `endOffset` from the newest usable snapshot and the batches after it.
@@ -106,11 +107,12 @@ extension PartitionLog {
         try syncNow()
         do {
             let active = segments.active
+            let names = try place.openDirectory()
             try active.trim()
             try active.file().sync(.full)
             try active.sealIndexes()
             try writeProducerSnapshot(at: logEndOffset, sync: true)
-            try place.fileSystem.syncDirectory(place.path)
+            try names.sync()
         } catch {
             throw directory.writeFailed(error)
         }

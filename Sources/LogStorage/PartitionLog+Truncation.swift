@@ -85,7 +85,7 @@ extension PartitionLog {
             cancelCleaning()
             let cut = try cut(at: offset)
             let segment = segments[cut.segmentIndex]
-            try removeFiles(of: segments.removeFrom(cut.segmentIndex + 1))
+            try removeSegments(from: cut.segmentIndex + 1)
             try segment.truncate(to: cut.endOffset, position: cut.position, configuration: configuration)
             let file = try segment.file()
             try file.sync(.data)
@@ -149,11 +149,12 @@ extension PartitionLog {
         try removeFiles(of: segments.all)
         leaderEpochs.removeAll()
         try writeLeaderEpochs()
+        let names = try place.openDirectory()
         let segment = try LogSegment.create(
             baseOffset: offset, place: place, configuration: configuration, now: lane.now, jitter: 0)
         let file = try segment.file()
         try file.sync(.data)
-        try place.fileSystem.syncDirectory(place.path)
+        try names.sync()
         _ = segments.replace(0..<segments.count, with: segment)
         logStartOffset = offset
         highWatermark = offset
@@ -172,15 +173,25 @@ extension PartitionLog {
         checkpointedLogStartOffset = offset
     }
 
+    /// Removes the segments from `first` on with their files, the last one first: what fails half way is gone
+    /// on with.
+    private func removeSegments(from first: Int) throws(IOError) {
+        while segments.count > first {
+            try removeFiles(of: [segments.active])
+            _ = segments.removeFrom(segments.count - 1)
+        }
+    }
+
     /// Removes segments' files at once: suffix truncation, whose offsets will be given again, must not leave
     /// them. The last segment goes first, and each durably before the next, so that a crash leaves no hole.
     private func removeFiles(of removed: [LogSegment]) throws(IOError) {
+        let names = try place.openDirectory()
         for segment in removed.reversed() {
             segment.releaseFiles()
             for kind in [LogFileKind.log, .offsetIndex, .timeIndex, .transactionIndex, .producerSnapshot] {
                 try SegmentSwap.removeIfPresent(place.filePath(kind, segment.baseOffset), place.fileSystem)
             }
-            try place.fileSystem.syncDirectory(place.path)
+            try names.sync()
         }
     }
 

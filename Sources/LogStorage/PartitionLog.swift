@@ -104,7 +104,7 @@ public final class PartitionLog {
                 endOffset: contents.logEndOffset, syncedEndOffset: contents.recoveryPoint, queue: lane.queue,
                 road: lane.road, owner: owner)
         } catch {
-            throw .io(error)
+            throw LogError(reading: error)
         }
         commitOwner = owner
         owner.log = self

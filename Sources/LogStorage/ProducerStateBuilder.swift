@@ -58,7 +58,7 @@ struct ProducerStateBuilder {
                 return Result(producers: producers, snapshotOffset: offset)
             }
         } catch {
-            throw .io(error)
+            throw LogError(reading: error)
         }
         var producers = empty
         producers.removeAll(endOffset: logStartOffset)

@@ -15,17 +15,21 @@ internal import SystemIO
 /// as `.swap` has got its name before a crash.
 enum SegmentSwap {
     /// Steps 2 and 3.
-    static func decide(_ baseOffset: Offset, in place: LogPlace) throws(IOError) {
+    ///
+    /// - Parameter names: the log's directory, opened beforehand: there is no going back from the middle.
+    static func decide(
+        _ baseOffset: Offset, in place: LogPlace, _ names: any OpenDirectory
+    ) throws(IOError) {
         for kind in indexKinds {
             let source = place.filePath(kind, baseOffset, suffix: .cleaned)
             guard try place.fileSystem.attributes(of: source) != nil else { continue }
             try place.fileSystem.rename(source, to: place.filePath(kind, baseOffset, suffix: .swap))
         }
-        try place.fileSystem.syncDirectory(place.path)
+        try names.sync()
         try place.fileSystem.rename(
             place.filePath(.log, baseOffset, suffix: .cleaned),
             to: place.filePath(.log, baseOffset, suffix: .swap))
-        try place.fileSystem.syncDirectory(place.path)
+        try names.sync()
     }
 
     /// Removes what is there of a swap that was not decided; recovery does it where this fails.
@@ -40,7 +44,9 @@ enum SegmentSwap {
     /// Steps 4 and 5.
     ///
     /// - Parameter covered: base offsets of the other sources.
-    static func complete(_ baseOffset: Offset, covered: [Offset], in place: LogPlace) throws(IOError) {
+    static func complete(
+        _ baseOffset: Offset, covered: [Offset], in place: LogPlace, _ names: any OpenDirectory
+    ) throws(IOError) {
         for source in covered {
             for kind in LogFileKind.allCases where kind != .producerSnapshot {
                 try removeIfPresent(place.filePath(kind, source), place.fileSystem)
@@ -51,10 +57,10 @@ enum SegmentSwap {
             guard try place.fileSystem.attributes(of: source) != nil else { continue }
             try place.fileSystem.rename(source, to: place.filePath(kind, baseOffset))
         }
-        try place.fileSystem.syncDirectory(place.path)
+        try names.sync()
         try place.fileSystem.rename(
             place.filePath(.log, baseOffset, suffix: .swap), to: place.filePath(.log, baseOffset))
-        try place.fileSystem.syncDirectory(place.path)
+        try names.sync()
     }
 
     /// Removes the producer snapshots below `offset`, which no recovery can start from any more.

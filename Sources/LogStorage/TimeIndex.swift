@@ -56,8 +56,15 @@ public final class TimeIndex {
     public static func create(
         at path: String, baseOffset: Offset, maximumByteCount: Int, _ fileSystem: any FileSystem
     ) throws(IOError) -> TimeIndex {
+        try create(
+            at: .fixed(path), baseOffset: baseOffset, maximumByteCount: maximumByteCount, fileSystem)
+    }
+
+    static func create(
+        at place: FilePlace, baseOffset: Offset, maximumByteCount: Int, _ fileSystem: any FileSystem
+    ) throws(IOError) -> TimeIndex {
         let core = try MappedIndex.create(
-            at: path, entryByteCount: entryByteCount, maximumByteCount: maximumByteCount, fileSystem)
+            at: place, entryByteCount: entryByteCount, maximumByteCount: maximumByteCount, fileSystem)
         return TimeIndex(core, baseOffset)
     }
 
@@ -65,21 +72,36 @@ public final class TimeIndex {
     public static func openForAppend(
         at path: String, baseOffset: Offset, maximumByteCount: Int, _ fileSystem: any FileSystem
     ) throws(IOError) -> TimeIndex {
+        try openForAppend(
+            at: .fixed(path), baseOffset: baseOffset, maximumByteCount: maximumByteCount, fileSystem)
+    }
+
+    static func openForAppend(
+        at place: FilePlace, baseOffset: Offset, maximumByteCount: Int, _ fileSystem: any FileSystem
+    ) throws(IOError) -> TimeIndex {
         let core = try MappedIndex.openForAppend(
-            at: path, entryByteCount: entryByteCount, maximumByteCount: maximumByteCount, fileSystem)
+            at: place, entryByteCount: entryByteCount, maximumByteCount: maximumByteCount, fileSystem)
         return TimeIndex(core, baseOffset)
     }
 
-    /// A sealed index for reading: all of the file is mapped, its descriptor closed. An empty file is an
-    /// empty index.
+    /// A sealed index for reading: all of the file is mapped. An empty file is an empty index.
     public static func openSealed(
         at path: String, baseOffset: Offset, _ fileSystem: any FileSystem
     ) throws(IOError) -> TimeIndex {
-        let core = try MappedIndex.openSealed(at: path, entryByteCount: entryByteCount, fileSystem)
+        let core = try MappedIndex.openSealed(
+            at: .fixed(path), entryByteCount: entryByteCount, fileSystem)
         return TimeIndex(core, baseOffset)
     }
 
-    /// The path that it was opened under.
+    /// The file has another name now.
+    func wasRenamed(to place: FilePlace) { core.wasRenamed(to: place) }
+
+    /// Opens the file for the seal that follows; see `MappedIndex.holdFile`.
+    func holdFile() throws(IOError) { try core.holdFile() }
+
+    func letGoOfFile() { core.letGoOfFile() }
+
+    /// The path of its file.
     public var path: String { core.path }
     public var entryCount: Int { core.entryCount }
     /// Size of the entries; the file is longer until `seal`.
@@ -157,8 +179,10 @@ public final class TimeIndex {
     /// Notes the segment's largest timestamp before sealing. Room for it is kept from the first entry on;
     /// where that one is it, there may be none.
     ///
-    /// Throws `noSpace` then: sealed without it, the segment would seem to have no records of any time.
+    /// Throws `noSpace` then: sealed without it, the segment would seem to have no records of any time. To be
+    /// followed by `seal`.
     func appendLast(_ largest: TimestampOffset) throws(IOError) {
+        try core.holdFile()
         guard !append(largest.timestamp, largest.offset, force: true) else { return }
         throw failure ?? IOError(.allocate, path, .noSpace)
     }

@@ -81,7 +81,8 @@ public final class TransactionIndex {
         let buffer = IOBuffer(byteCount: entryByteCount)
     }
 
-    public private(set) var path: String
+    private var place: FilePlace
+    public var path: String { place.path }
     public let baseOffset: Offset
     public private(set) var isSealed: Bool
     private let fileSystem: any FileSystem
@@ -90,9 +91,10 @@ public final class TransactionIndex {
     private var directoryNeedsSync = false
 
     private init(
-        _ path: String, _ baseOffset: Offset, isSealed: Bool, _ state: State, _ fileSystem: any FileSystem
+        _ place: FilePlace, _ baseOffset: Offset, isSealed: Bool, _ state: State,
+        _ fileSystem: any FileSystem
     ) {
-        self.path = path
+        self.place = place
         self.baseOffset = baseOffset
         self.isSealed = isSealed
         self.state = state
@@ -103,26 +105,44 @@ public final class TransactionIndex {
     public static func create(
         at path: String, baseOffset: Offset, _ fileSystem: any FileSystem
     ) throws(IOError) -> TransactionIndex {
-        try SegmentSwap.removeIfPresent(path, fileSystem)
-        return TransactionIndex(path, baseOffset, isSealed: false, .absent, fileSystem)
+        try create(at: .fixed(path), baseOffset: baseOffset, fileSystem)
+    }
+
+    static func create(
+        at place: FilePlace, baseOffset: Offset, _ fileSystem: any FileSystem
+    ) throws(IOError) -> TransactionIndex {
+        try SegmentSwap.removeIfPresent(place.path, fileSystem)
+        return TransactionIndex(place, baseOffset, isSealed: false, .absent, fileSystem)
     }
 
     /// Goes on with the entries of an index that was sealed. Opens nothing yet.
     public static func openForAppend(
         at path: String, baseOffset: Offset, _ fileSystem: any FileSystem
     ) -> TransactionIndex {
-        TransactionIndex(path, baseOffset, isSealed: false, .unopened, fileSystem)
+        openForAppend(at: .fixed(path), baseOffset: baseOffset, fileSystem)
+    }
+
+    static func openForAppend(
+        at place: FilePlace, baseOffset: Offset, _ fileSystem: any FileSystem
+    ) -> TransactionIndex {
+        TransactionIndex(place, baseOffset, isSealed: false, .unopened, fileSystem)
     }
 
     /// A sealed index for reading, or none. Opens nothing yet.
     public static func openSealed(
         at path: String, baseOffset: Offset, _ fileSystem: any FileSystem
     ) -> TransactionIndex {
-        TransactionIndex(path, baseOffset, isSealed: true, .unopened, fileSystem)
+        openSealed(at: .fixed(path), baseOffset: baseOffset, fileSystem)
+    }
+
+    static func openSealed(
+        at place: FilePlace, baseOffset: Offset, _ fileSystem: any FileSystem
+    ) -> TransactionIndex {
+        TransactionIndex(place, baseOffset, isSealed: true, .unopened, fileSystem)
     }
 
     /// To be called when the file was renamed, for it may not have been opened yet.
-    public func wasRenamed(to path: String) { self.path = path }
+    public func wasRenamed(to path: String) { place = .fixed(path) }
 
     /// Opens the file if that was not done.
     private func load() throws(IOError) {
@@ -130,7 +150,7 @@ public final class TransactionIndex {
         do throws(IOError) {
             if isSealed {
                 state = .sealed(
-                    try MappedIndex.openSealed(at: path, entryByteCount: Self.entryByteCount, fileSystem))
+                    try MappedIndex.openSealed(at: place, entryByteCount: Self.entryByteCount, fileSystem))
             } else {
                 state = .appending(try Self.readAll(try fileSystem.open(path, .readWrite)))
             }

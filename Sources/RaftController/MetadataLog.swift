@@ -194,6 +194,7 @@ public final class MetadataLog {
             // Nothing that is needed was lost for want of room.
             let isSync = error.operation == .sync || error.operation == .syncDirectory
             if error.errno.meansNoSpace, !isSync { throw .noSpace(path: log.directory.path) }
+            if error.errno.meansNoDescriptor { throw .tooManyOpenFiles(path: log.directory.path) }
             throw log.directory.fail(error)
         } catch let error as LogError {
             throw error

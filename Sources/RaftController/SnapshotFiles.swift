@@ -34,6 +34,7 @@ struct SnapshotFiles {
     ) throws(IOError) {
         let target = LogLayout.path(path, id.fileName)
         let part = target + Self.partSuffix
+        let names = try fileSystem.openDirectory(path)
         let file = try fileSystem.open(part, .createOrOpen)
         try file.truncate(to: 0)
         var position: Int64 = 0
@@ -44,7 +45,7 @@ struct SnapshotFiles {
         }
         try file.sync(.full)
         try fileSystem.rename(part, to: target)
-        try fileSystem.syncDirectory(path)
+        try names.sync()
     }
 
     /// Reads a snapshot whole.
@@ -71,8 +72,9 @@ struct SnapshotFiles {
     /// Removes snapshots, durably.
     func remove(_ ids: [MetadataSnapshotID]) throws(IOError) {
         guard !ids.isEmpty else { return }
+        let names = try fileSystem.openDirectory(path)
         for id in ids { try fileSystem.remove(LogLayout.path(path, id.fileName)) }
-        try fileSystem.syncDirectory(path)
+        try names.sync()
     }
 }
 

@@ -20,6 +20,16 @@ public enum ReplicaError: Error, Sendable {
     case log(TopicPartition, LogError)
 }
 
+extension ReplicaError {
+    /// Whether the same may go through later, without anybody doing something about this partition.
+    var mayPass: Bool {
+        switch self {
+        case .log(_, .noSpace), .log(_, .tooManyOpenFiles): true
+        default: false
+        }
+    }
+}
+
 extension ReplicaError: CustomStringConvertible {
     public var description: String {
         switch self {

@@ -16,6 +16,12 @@ public final class ReplicaManager {
         indirect case offline(reason: String)
     }
 
+    /// What could not be done for want of room or descriptors, and is tried again.
+    private var postponed: [TopicPartition: PartitionAssignment] = [:]
+
+    /// Deleted partitions whose logs could not be put away yet.
+    private var undeleted: Set<TopicPartition> = []
+
     /// - Parameter newID: 128 random bits, for the names of directories that wait to be deleted.
     public init(logs: LogManager, logger: Logger, newID: @escaping () -> UniqueID) {
         self.logs = logs
@@ -34,7 +40,7 @@ public final class ReplicaManager {
 
     /// Takes over what the metadata says about a partition that this lane holds: makes its log when there is
     /// none, or exchanges settings and epoch. A failure leaves the partition offline, with the reason, until
-    /// the next call for it.
+    /// the next call for it, or `retry`.
     public func apply(_ assignment: PartitionAssignment) {
         let partition = assignment.partition
         do throws(ReplicaError) {
@@ -45,14 +51,34 @@ public final class ReplicaManager {
             }
             replicas[partition] = .leader(
                 try LeaderReplica(log: try log(for: assignment), assignment: assignment))
+            postponed[partition] = nil
         } catch {
-            logger.log(
-                .error, "partition offline", [LogField("partition", partition), LogField("reason", error)])
+            // Once is enough of what is tried again and again.
+            if postponed[partition] == nil {
+                logger.log(
+                    .error, "partition offline",
+                    [LogField("partition", partition), LogField("reason", error)])
+            }
+            postponed[partition] = error.mayPass ? assignment : nil
             replicas[partition] = .offline(reason: "\(error)")
         }
     }
 
+    /// Tries again what has failed for want of room on the disk or of descriptors: from time to time.
+    public func retry() {
+        for partition in undeleted { try? delete(partition) }
+        for (partition, assignment) in postponed {
+            apply(assignment)
+            guard postponed[partition] == nil else { continue }
+            logger.log(.info, "partition online", [LogField("partition", partition)])
+        }
+    }
+
     private func log(for assignment: PartitionAssignment) throws(ReplicaError) -> PartitionLog {
+        if undeleted.contains(assignment.partition) {
+            // The log that is there is of a topic that was deleted.
+            do { try delete(assignment.partition) } catch { throw .log(assignment.partition, error) }
+        }
         if let log = logs[assignment.partition] {
             log.updateConfiguration(assignment.settings)
             return log
@@ -67,16 +93,23 @@ public final class ReplicaManager {
 
     /// The partition was deleted: whoever waits is told, its log goes.
     public func remove(_ partition: TopicPartition) {
+        postponed[partition] = nil
         if case .leader(let leader) = replicas.removeValue(forKey: partition) {
             leader.end(.unknownPartition(partition))
         }
-        let id = newID()
         do {
-            try logs.delete(partition, id: (id.high, id.low))
+            try delete(partition)
         } catch {
             logger.log(
                 .error, "log not deleted", [LogField("partition", partition), LogField("reason", error)])
         }
+    }
+
+    private func delete(_ partition: TopicPartition) throws(LogError) {
+        undeleted.insert(partition)
+        let id = newID()
+        try logs.delete(partition, id: (id.high, id.low))
+        undeleted.remove(partition)
     }
 
     /// A log that is in use has moved to another log directory.

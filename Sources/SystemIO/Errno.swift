@@ -45,6 +45,10 @@ public struct Errno: RawRepresentable, Hashable, Sendable, CustomStringConvertib
     /// The disk or the quota is full: appends are refused until there is room, nothing is broken.
     public var meansNoSpace: Bool { self == .noSpace || self == .quotaExceeded }
 
+    /// The process or the system has no descriptor left. Nothing was opened, nothing has changed, and it may
+    /// be tried again.
+    public var meansNoDescriptor: Bool { self == .tooManyOpenFiles || self == .systemFileLimit }
+
     public var description: String {
         guard let text = strerror(rawValue) else { return "errno \(rawValue)" }
         return "\(String(cString: text)) (errno \(rawValue))"

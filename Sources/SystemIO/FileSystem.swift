@@ -111,6 +111,19 @@ public protocol File: AnyObject, Sendable {
     func advise(_ advice: AccessAdvice, _ range: Range<Int64>)
 }
 
+/// An open directory, for making the names in it durable. Closed with the last reference.
+///
+/// Whoever opens it before the first change of names needs no descriptor for the syncs after it: a process
+/// that has none left is told before anything has changed.
+public protocol OpenDirectory: AnyObject, Sendable {
+    /// The path that it was opened under; it follows the directory to another name.
+    var path: String { get }
+
+    /// On return the names created, renamed and removed in the directory before are on stable storage. After
+    /// an error nothing is known about them.
+    func sync() throws(IOError)
+}
+
 /// Files and directories by path. Any thread may call.
 ///
 /// Creating, renaming and removing are durable after `syncDirectory` of the directories concerned (and the
@@ -136,11 +149,16 @@ public protocol FileSystem: AnyObject, Sendable {
     /// Removes an empty directory.
     func removeDirectory(_ path: String) throws(IOError)
 
-    func syncDirectory(_ path: String) throws(IOError)
+    func openDirectory(_ path: String) throws(IOError) -> any OpenDirectory
 
     func space(at path: String) throws(IOError) -> VolumeSpace
 
     /// Takes the exclusive lock file at `path` (created when absent); throws `busy` while another process
     /// holds it.
     func lock(_ path: String) throws(IOError) -> any DirectoryLock
+}
+
+extension FileSystem {
+    /// As `OpenDirectory.sync`. Where no descriptor is left nothing has been synced, and nothing lost.
+    public func syncDirectory(_ path: String) throws(IOError) { try openDirectory(path).sync() }
 }

@@ -119,10 +119,8 @@ public final class PosixFileSystem: FileSystem {
         _ = try SystemCall.run(.removeDirectory, path) { rmdir(path) }
     }
 
-    public func syncDirectory(_ path: String) throws(IOError) {
-        let descriptor = try Self.openDescriptor(.syncDirectory, path, O_RDONLY | O_DIRECTORY)
-        let number = descriptor.rawValue
-        _ = try SystemCall.run(.syncDirectory, path) { fsync(number) }
+    public func openDirectory(_ path: String) throws(IOError) -> any OpenDirectory {
+        PosixDirectory(path: path, try Self.openDescriptor(.open, path, O_RDONLY | O_DIRECTORY))
     }
 
     public func space(at path: String) throws(IOError) -> VolumeSpace {

@@ -30,6 +30,8 @@ public final class SimulatedDisk: @unchecked Sendable {
     var journal = DirectoryJournal()
     var injector = FaultInjector()
     var usedPages = 0
+    /// Files that are open now, mappings not counted: the descriptors of all processes.
+    public internal(set) var openFileCount = 0
     private(set) var powerIsOff = false
     private var capacityPages: Int?
     private var nextNumber = 1

@@ -18,9 +18,13 @@ public final class SimulatedFile: File, @unchecked Sendable {
         self.path = path
         self.canWrite = canWrite
         inode.openCount += 1
+        disk.noteOpen(1)
     }
 
-    deinit { disk.close(inode, process) }
+    deinit {
+        disk.noteOpen(-1)
+        disk.close(inode, process)
+    }
 
     public func byteCount() throws(IOError) -> Int64 {
         try disk.perform(.stat, path, process, changes: false) { (_) throws(Refusal) in
@@ -223,6 +227,8 @@ final class SimulatedMapping: MappingOwner, @unchecked Sendable {
 }
 
 extension SimulatedDisk {
+    func noteOpen(_ change: Int) { lock.withLock { openFileCount += change } }
+
     /// A file or a mapping was let go by its process.
     func close(_ inode: SimulatedInode, _ process: Incarnation) {
         lock.withLock {

@@ -145,14 +145,11 @@ public final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
         }
     }
 
-    public func syncDirectory(_ path: String) throws(IOError) {
-        let failed: (Bool) -> Void = { [disk] byPowerLoss in
-            guard !byPowerLoss, case .directory(let directory) = disk.node(path) else { return }
-            disk.journal.abandon(directory)
-        }
-        try disk.perform(.syncDirectory, path, process, changes: true, cutShort: failed) {
-            (_) throws(Refusal) in
-            disk.journal.sync(try disk.directory(path))
+    public func openDirectory(_ path: String) throws(IOError) -> any OpenDirectory {
+        try disk.perform(.open, path, process, changes: false, detail: "directory") {
+            (_) throws(Refusal) -> SimulatedOpenDirectory in
+            SimulatedOpenDirectory(
+                disk: disk, process: process, directory: try disk.directory(path), path: path)
         }
     }
 
@@ -173,6 +170,32 @@ public final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
             if inode.lockHolder?.isAlive ?? false { throw Refusal(.busy) }
             inode.lockHolder = process
             return SimulatedLock(disk: disk, process: process, inode: inode)
+        }
+    }
+}
+
+/// A directory held open by a process; it follows the directory to another name.
+final class SimulatedOpenDirectory: OpenDirectory, @unchecked Sendable {
+    // @unchecked: the directory is used under the disk's lock.
+    let path: String
+    private let disk: SimulatedDisk
+    private let process: Incarnation
+    private let directory: SimulatedDirectory
+
+    init(disk: SimulatedDisk, process: Incarnation, directory: SimulatedDirectory, path: String) {
+        self.disk = disk
+        self.process = process
+        self.directory = directory
+        self.path = path
+    }
+
+    func sync() throws(IOError) {
+        let failed: (Bool) -> Void = { [disk, directory] byPowerLoss in
+            if !byPowerLoss { disk.journal.abandon(directory) }
+        }
+        try disk.perform(.syncDirectory, path, process, changes: true, cutShort: failed) {
+            (_) throws(Refusal) in
+            disk.journal.sync(directory)
         }
     }
 }

@@ -103,4 +103,47 @@ struct LogFaultTests {
             try simulation.crash()
         }
     }
+
+    /// All that takes a descriptor.
+    private static let openings: Set<IOOperation> = [.open, .list, .lock]
+
+    /// One log of each kind: a fault at each of some hundred openings takes a while.
+    private static let briefWorkloads = [
+        Workload(seed: 3001, isCompacted: false), Workload(seed: 3006, isCompacted: true),
+    ]
+
+    @Test(
+        "want of descriptors at every single opening refuses, loses nothing, and passes",
+        arguments: briefWorkloads)
+    func noDescriptorAtEveryOpening(_ workload: Workload) throws {
+        let count = try openings(of: workload)
+        #expect(count > 20)
+        for opening in 1...count {
+            // Every other time only one file finds no descriptor, and the operation goes on without it.
+            let fault = DiskFault(
+                Self.openings, trigger: opening % 2 == 0 ? .from(opening) : .nth(opening),
+                effect: .fail(opening % 3 == 0 ? .systemFileLimit : .tooManyOpenFiles))
+            let (simulation, _) = try run(
+                workload, DiskFaultPlan([fault]),
+                isFinal: { error in
+                    if case .tooManyOpenFiles = error { return true }
+                    Issue.record("refused for another reason: \(error)")
+                    return true
+                })
+            #expect(simulation.directory.failure == nil)
+            simulation.disk.liftFaults()
+            try simulation.goOnWithRoom()
+            for _ in 0..<10 { try simulation.step() }
+            try simulation.crash()
+        }
+    }
+
+    private func openings(of workload: Workload) throws -> Int {
+        let simulation = try LogSimulation(seed: workload.seed, compacts: workload.isCompacted)
+        simulation.onlyOperates = true
+        func count() -> Int { Self.openings.reduce(0) { $0 + simulation.disk.count($1) } }
+        let before = count()
+        for _ in 0..<Self.steps { _ = try simulation.stepOnFailingDisk() }
+        return count() - before
+    }
 }

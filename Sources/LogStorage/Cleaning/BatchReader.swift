@@ -36,7 +36,7 @@ struct BatchReader: ~Copyable {
 
     /// A file that is gone is no failure when the log was deleted meanwhile.
     static func failure(_ error: IOError, _ gate: CleaningGate) -> CleaningError {
-        gate.cancellation.isCancelled ? .cancelled : .log(.io(error))
+        gate.cancellation.isCancelled ? .cancelled : .log(LogError(reading: error))
     }
 
     /// The header of the next batch; nil at the end of the segment.

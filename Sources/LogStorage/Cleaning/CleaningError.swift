@@ -19,7 +19,7 @@ extension CleaningError {
     var isPassing: Bool {
         switch self {
         case .cancelled: true
-        case .log(.noSpace), .log(.directoryOffline), .log(.closed): true
+        case .log(.noSpace), .log(.tooManyOpenFiles), .log(.directoryOffline), .log(.closed): true
         default: false
         }
     }

@@ -16,11 +16,12 @@ public enum AtomicFile {
     ) throws(StateFileError) {
         do throws(IOError) {
             let temporary = path + LogLayout.temporarySuffix
+            let names = try fileSystem.openDirectory(LogLayout.parent(of: path))
             let file = try createAnew(temporary, fileSystem)
             if !bytes.isEmpty { try file.write([BufferSlice(IOBuffer(copying: bytes))], at: 0) }
             try file.sync(.full)
             try fileSystem.rename(temporary, to: path)
-            try fileSystem.syncDirectory(LogLayout.parent(of: path))
+            try names.sync()
         } catch {
             throw .io(error)
         }

@@ -44,13 +44,14 @@ public struct CleanShutdownMarker: Hashable, Sendable {
     /// Removes the file if there is one. On return it will not be there after a crash either.
     public static func remove(_ path: String, _ fileSystem: any FileSystem) throws(StateFileError) {
         do throws(IOError) {
+            let names = try fileSystem.openDirectory(LogLayout.parent(of: path))
             do throws(IOError) {
                 try fileSystem.remove(path)
             } catch {
                 if error.errno == .noSuchFile { return }
                 throw error
             }
-            try fileSystem.syncDirectory(LogLayout.parent(of: path))
+            try names.sync()
         } catch {
             throw .io(error)
         }
