@@ -105,8 +105,8 @@ let package = Package(
         executable(
             "dmq-bench",
             [
-                "Base", "SystemIO", "RecordFormat", "LogStorage", "ClusterMetadata", "RaftController",
-                "DMQClient", "CBaseline", "CAllocationCounter",
+                "Base", "SystemIO", "RecordFormat", "LogStorage", "KafkaProtocol", "ClusterMetadata",
+                "RaftController", "DMQClient", "CBaseline", "CAllocationCounter",
             ]),
         .target(
             name: "CBaseline", dependencies: ["CShims"], path: "Benchmarks/CBaseline",

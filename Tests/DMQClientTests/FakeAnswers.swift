@@ -11,6 +11,8 @@ struct FakeAnswers {
     var refusal: ErrorCode?
     /// Whether the broker leads the partitions.
     var leads = true
+    /// Whether it was a fetch, and there is nothing to read.
+    private(set) var hasNothing = false
 
     init(_ broker: FakeBroker, _ frame: RequestFrame, _ slice: BufferSlice) {
         self.broker = broker
@@ -30,7 +32,7 @@ struct FakeAnswers {
     }
 
     /// The frame of the answer with its length; nil where there is none.
-    func answer(_ api: APIKey) throws -> [UInt8]? {
+    mutating func answer(_ api: APIKey) throws -> [UInt8]? {
         switch api {
         case .apiVersions: return try versions()
         case .metadata: return try metadata(decode(MetadataRequest.self))
@@ -167,8 +169,9 @@ struct FakeAnswers {
         return (-1, -1)
     }
 
-    private func fetch(_ request: FetchRequest) throws -> [UInt8] {
+    private mutating func fetch(_ request: FetchRequest) throws -> [UInt8] {
         let version = frame.header.apiVersion
+        let (refusal, leads) = (refusal, leads)
         let response: FetchResponse = broker.state.withLock { state in
             state.fetchVersions.insert(version)
             if let refusal { return FetchResponse(errorCode: refusal) }
@@ -205,6 +208,7 @@ struct FakeAnswers {
             state.sessionPartitions[session] = wanted
             return FetchResponse(sessionID: session, responses: Self.read(wanted, state, leads))
         }
+        hasNothing = response.errorCode == .none && response.responses.isEmpty
         return try encode(response)
     }
 

@@ -66,8 +66,8 @@ let moduleRules: [ModuleRule] = [
     ModuleRule(
         "dmq-bench", level: 7,
         [
-            "Base", "SystemIO", "RecordFormat", "LogStorage", "ClusterMetadata", "RaftController",
-            "DMQClient", "CBaseline", "CAllocationCounter",
+            "Base", "SystemIO", "RecordFormat", "LogStorage", "KafkaProtocol", "ClusterMetadata",
+            "RaftController", "DMQClient", "CBaseline", "CAllocationCounter",
         ],
         system: ["Foundation", "Synchronization"]),
     ModuleRule("CBaseline", level: 1, ["CShims"]),

@@ -18,6 +18,8 @@ enum BrokerCommand {
             CommandDescription(
                 name: "start", summary: "Start to the first answer; memory and CPU time with nothing to do."),
             CommandDescription(name: "restart", summary: "The same with many partitions that were stored."),
+            CommandDescription(
+                name: "groups", summary: "Members of one group, and groups: join, heartbeat, commit."),
             CommandDescription(name: "all", summary: "Everything that has a target, with its target."),
             CommandDescription(
                 name: "ceiling", summary: "Only serves, in C, with its files in --directory, until killed."),
@@ -69,6 +71,9 @@ enum BrokerCommand {
             CommandOption(
                 "stored-partitions", .integer(1...1_000_000), default: "10000",
                 summary: "of a server that starts again"),
+            CommandOption("members", .integer(2...100_000), default: "1000", summary: "of one group"),
+            CommandOption(
+                "groups", .integer(2...1_000_000), default: "10000", summary: "of one member each"),
             CommandOption(
                 "server", .text, placeholder: "PATH", summary: "the dmq to measure [beside this program]"),
             CommandOption(

@@ -22,6 +22,9 @@ struct BrokerOptions: Equatable {
     var requestCount = 300_000
     /// Of a server that starts again.
     var storedPartitionCount = 10_000
+    /// Of one group.
+    var memberCount = 1000
+    var groupCount = 10_000
     /// Path of the program `dmq`.
     var server = BrokerOptions.neighbour
     /// Settings of the server, `key=value`.
@@ -46,6 +49,8 @@ struct BrokerOptions: Equatable {
         reader.integer("consumers", &consumerCount)
         reader.integer("requests", &requestCount)
         reader.integer("stored-partitions", &storedPartitionCount)
+        reader.integer("members", &memberCount)
+        reader.integer("groups", &groupCount)
         reader.duration("duration", &duration)
         durability = AckDurability(rawValue: command.text("durability")) ?? .pageCache
         if let path = command.textIfGiven("server") { server = path }
@@ -60,6 +65,8 @@ struct BrokerOptions: Equatable {
         consumerCount = 4
         requestCount = 500
         storedPartitionCount = 20
+        memberCount = 20
+        groupCount = 50
     }
 
     /// The `dmq` that was built with this program.

@@ -19,6 +19,7 @@ struct BrokerSuite {
         case "crowd": return [{ CrowdBenchmark(options, $0) }]
         case "start": return [{ StartBenchmark(options, $0) }]
         case "restart": return [{ RestartBenchmark(options, $0) }]
+        case "groups": return groups(targets: false)
         default: return all
         }
     }
@@ -57,7 +58,22 @@ struct BrokerSuite {
                 RestartBenchmark(
                     large, $0, targets: [Target(.start, .atMost(3000)), Target(.coreShare, .atMost(0.1))])
             },
+        ] + groups(targets: true)
+    }
+
+    /// One large group, then many small ones. What a member costs may not grow with their number.
+    private func groups(targets: Bool) -> [Suite.Maker] {
+        let options = options
+        let shapes = [
+            GroupShape(groupCount: 1, memberCount: options.memberCount),
+            GroupShape(groupCount: options.groupCount, memberCount: 1),
         ]
+        return shapes.flatMap { shape in
+            GroupPhase.allCases.map { phase in
+                let bound = [Target(GroupBenchmark.cost(phase), .ratioAtMost(1.5))]
+                return { GroupBenchmark(phase, shape, options, $0, targets: targets ? bound : []) }
+            }
+        }
     }
 
     private func with(recordByteCount: Int) -> BrokerOptions {
