@@ -167,6 +167,8 @@ extension BrokerConfiguration {
         policy.defaultPartitionCount = Int32(clamping: settings[BrokerSettings.partitionCount])
         let factor = settings[BrokerSettings.replicationFactor]
         policy.defaultReplicationFactor = factor > 0 ? Int16(clamping: factor) : nil
+        // Unknown where the kernel does not say.
+        policy.partitionLimit = (try? OpenFileLimit.current()).map { PartitionLimit(openFileLimit: $0) }
         policy.allowsDeletion = settings[BrokerSettings.deleteTopics]
         policy.allowsUncleanLeaders = settings[TopicSettings.uncleanLeaderElection]
         return policy

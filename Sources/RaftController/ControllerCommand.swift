@@ -77,6 +77,8 @@ public struct CommandPolicy: Sendable {
     /// The most records that one command may write: Kafka's bound, so that one request cannot hold up the
     /// quorum.
     public var maximumRecordCount = 10_000
+    /// What the broker can hold; nil: any number.
+    public var partitionLimit: PartitionLimit?
     /// `unclean.leader.election.enable` where the topic says nothing.
     public var allowsUncleanLeaders = false
     public var rules: ConfigurationRules

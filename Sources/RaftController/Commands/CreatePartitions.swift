@@ -90,6 +90,9 @@ public struct CreatePartitions: MutatingCommand {
         }
         let added = growth.partitionCount - present
         try context.checkCount(recordCount + Int(added))
+        // All records before these are partitions too.
+        try context.policy.partitionLimit?.check(
+            Int(added), besides: image.topics.partitionCount + recordCount)
         let factor = topic.partitions.first?.replicas.count ?? 1
         let replicas: [[Int32]]
         if let assignments = growth.assignments {

@@ -95,6 +95,7 @@ public struct CreateTopics: MutatingCommand {
         var allowance: MutationAllowance?
         var records: [MetadataRecord] = []
         var plainNames: [String: String] = [:]
+        var partitionCount = 0
 
         /// An existing or new topic that metrics could not tell from `name`.
         func lookalike(of name: String) -> String? {
@@ -124,8 +125,11 @@ public struct CreateTopics: MutatingCommand {
                     NewPartition.record(id, Int32(number), replicas: replicas, draft.image)))
         }
         try context.checkCount(draft.records.count + records.count)
+        try context.policy.partitionLimit?.check(
+            assignments.count, besides: draft.image.topics.partitionCount + draft.partitionCount)
         try draft.allowance?.take(assignments.count)
         draft.records += records
+        draft.partitionCount += assignments.count
         draft.plainNames[TopicsImage.plain(topic.name)] = topic.name
         return CreatedTopic(
             id: id, partitionCount: Int32(assignments.count),
