@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "CBaseline.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -125,6 +126,17 @@ int64_t dmq_child_memory(const dmq_child *child) {
     }
     fclose(file);
     return kibibytes < 0 ? -1 : kibibytes * 1024;
+}
+
+int dmq_child_descriptors(const dmq_child *child) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/fd", child->pid);
+    DIR *directory = opendir(path);
+    if (!directory) return -1;
+    int count = 0;
+    for (struct dirent *entry; (entry = readdir(directory));) count += entry->d_name[0] != '.';
+    closedir(directory);
+    return count;
 }
 
 const char *dmq_own_path(void) {

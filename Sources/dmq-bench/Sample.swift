@@ -13,8 +13,14 @@ struct Sample {
     var deliveredRecordCount: UInt64 = 0
     /// From the start of a server until it answered.
     var startNanoseconds: UInt64 = 0
+    /// The same of a start after SIGKILL.
+    var startAfterKillNanoseconds: UInt64 = 0
+    /// For making all topics.
+    var creationNanoseconds: UInt64 = 0
     /// Of a server.
     var residentByteCount: UInt64 = 0
+    /// Files, connections and the like that a server has open.
+    var descriptorCount = 0
     /// Heap allocations of the measuring thread.
     var allocationCount: UInt64 = 0
     var wallNanoseconds: UInt64 = 0
@@ -127,6 +133,11 @@ extension Metric {
         sample.residentByteCount == 0 ? nil : Double(sample.residentByteCount) / Double(1 << 20)
     }
     static let start = Metric("start to metadata", "ms") { Double($0.startNanoseconds) / 1e6 }
+    static let startAfterKill = Metric("start after SIGKILL", "ms") { sample in
+        Double(sample.startAfterKillNanoseconds) / 1e6
+    }
+    static let creation = Metric("creation", "ms") { Double($0.creationNanoseconds) / 1e6 }
+    static let descriptors = Metric("descriptors", "") { Double($0.descriptorCount) }
     static let elapsed = Metric("time", "ms") { Double($0.wallNanoseconds) / 1e6 }
     static let timePerOperation = Metric("time per operation", "ns") { sample in
         sample.operationCount == 0 ? nil : Double(sample.wallNanoseconds) / Double(sample.operationCount)

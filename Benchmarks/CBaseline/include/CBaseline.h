@@ -260,5 +260,8 @@ int dmq_child_time(const dmq_child *child, dmq_processor_time *time);
 /// Resident bytes, -1 on failure.
 int64_t dmq_child_memory(const dmq_child *child);
 
+/// Descriptors it has open, -1 on failure.
+int dmq_child_descriptors(const dmq_child *child);
+
 /// Path of the program that runs.
 const char *dmq_own_path(void);

@@ -37,13 +37,19 @@ final class StartBenchmark: Benchmark {
     }
 }
 
-/// A server that starts again with many partitions that it has stored, and then has nothing to do; beside it
-/// one with few.
+/// A server that starts again with many partitions that it has stored, after an end in order and after a
+/// kill, and has nothing to do in between; beside it one with few.
 final class RestartBenchmark: Benchmark {
     private let options: BrokerOptions
     private let directory: WorkDirectory
-    private var paths: (many: String, few: String) = ("", "")
+    private var many = Stored()
+    private var few = Stored()
     let targets: [Target]
+
+    private struct Stored {
+        var path = ""
+        var creationNanoseconds: UInt64 = 0
+    }
 
     init(_ options: BrokerOptions, _ directory: WorkDirectory, targets: [Target] = []) {
         self.options = options
@@ -59,41 +65,48 @@ final class RestartBenchmark: Benchmark {
         [("idle", DurationText.format(nanoseconds: options.durationNanoseconds))]
     }
 
-    var metrics: [Metric] { [.start, .memory, .coreShare] }
+    var metrics: [Metric] { [.creation, .start, .startAfterKill, .memory, .descriptors, .coreShare] }
 
     func prepare() throws {
-        paths.many = try prepare("many", partitionCount: options.storedPartitionCount)
-        paths.few = try prepare("few", partitionCount: options.partitionCount)
+        many = try prepare("many", partitionCount: options.storedPartitionCount)
+        few = try prepare("few", partitionCount: options.partitionCount)
     }
 
-    /// More would take longer than a client waits.
-    private static let topicPartitionCount = 250
+    /// One request may make twice as many.
+    private static let topicPartitionCount = 5_000
 
-    private func prepare(_ name: String, partitionCount: Int) throws -> String {
+    private func prepare(_ name: String, partitionCount: Int) throws -> Stored {
         let path = try directory.makeDirectory(name)
         let server = try TestedServer(.dmq, options, in: path)
+        let begin = dmq_nanoseconds()
         for first in stride(from: 0, to: partitionCount, by: Self.topicPartitionCount) {
             try server.makeTopic(
                 "from-\(first)", partitionCount: min(Self.topicPartitionCount, partitionCount - first))
         }
+        let creation = dmq_nanoseconds() - begin
         try server.stop()
-        return path
+        return Stored(path: path, creationNanoseconds: creation)
     }
 
-    func run() throws -> Sample { try measure(paths.many) }
+    func run() throws -> Sample { try measure(many) }
 
-    func runBaseline() throws -> Sample { try measure(paths.few) }
+    func runBaseline() throws -> Sample { try measure(few) }
 
-    private func measure(_ path: String) throws -> Sample {
-        let server = try TestedServer(.dmq, options, in: path)
-        let sample = server.sampleIdle(nanoseconds: options.durationNanoseconds)
-        try server.stop()
+    private func measure(_ stored: Stored) throws -> Sample {
+        let server = try TestedServer(.dmq, options, in: stored.path)
+        var sample = server.sampleIdle(nanoseconds: options.durationNanoseconds)
+        sample.creationNanoseconds = stored.creationNanoseconds
+        sample.descriptorCount = server.descriptorCount
+        server.kill()
+        let again = try TestedServer(.dmq, options, in: stored.path)
+        sample.startAfterKillNanoseconds = again.startNanoseconds
+        try again.stop()
         return sample
     }
 
     func finish() throws {
-        try directory.remove(paths.many)
-        try directory.remove(paths.few)
+        try directory.remove(many.path)
+        try directory.remove(few.path)
     }
 }
 

@@ -77,6 +77,8 @@ final class TestedServer {
 
     var residentByteCount: UInt64 { UInt64(max(0, dmq_child_memory(child))) }
 
+    var descriptorCount: Int { Int(max(0, dmq_child_descriptors(child))) }
+
     /// Ends it without a warning.
     func kill() {
         if isRunning { _ = dmq_child_end(child, 1) }
