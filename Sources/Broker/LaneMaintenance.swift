@@ -66,9 +66,10 @@ final class LaneMaintenance: TimerHandler, @unchecked Sendable {
 extension BrokerLane {
     /// Offers the lane's logs for compaction, and takes over what the threads have compacted.
     func compact() {
-        guard let cleaner = node.cleaner?.cleaner,
-            logs.all.contains(where: { $0.configuration.cleanupPolicy.contains(.compact) })
-        else { return }
+        guard let cleaner = node.cleaner?.cleaner, cleaner.isDue(lane: index) else { return }
+        guard logs.all.contains(where: { $0.configuration.cleanupPolicy.contains(.compact) }) else {
+            return cleaner.pass(lane: index)
+        }
         logs.compact(with: cleaner, lane: index)
     }
 }

@@ -29,6 +29,9 @@ public final class DirectoryCheckpoints: @unchecked Sendable {
         /// apart.
         var lowered = 0
         var writtenLowered = 0
+        /// Changes, counted, and how many of them all files have.
+        var version = 0
+        var writtenVersion = 0
     }
 
     /// One writer of the files at a time.
@@ -78,7 +81,13 @@ public final class DirectoryCheckpoints: @unchecked Sendable {
 
     /// Notes offsets for the next `write`.
     public func update(_ partition: TopicPartition, _ change: (inout Offsets) -> Void) {
-        state.withLock { change(&$0.offsets[partition, default: Offsets()]) }
+        state.withLock { state in
+            var offsets = state.offsets[partition] ?? Offsets()
+            change(&offsets)
+            guard offsets != state.offsets[partition] else { return }
+            state.offsets[partition] = offsets
+            state.version += 1
+        }
     }
 
     /// Forgets a partition that was deleted or has moved away. The files do with the next `write`.
@@ -86,6 +95,7 @@ public final class DirectoryCheckpoints: @unchecked Sendable {
         state.withLock { state in
             guard state.offsets.removeValue(forKey: partition) != nil else { return }
             state.unwrittenRemovals.insert(partition)
+            state.version += 1
         }
     }
 
@@ -97,11 +107,17 @@ public final class DirectoryCheckpoints: @unchecked Sendable {
         if mustWrite { try write() }
     }
 
-    /// Writes all files. On return what was noted is durable.
+    /// Writes all files, if anything has changed. On return what was noted is durable.
     public func write() throws(LogError) {
-        let removals = state.withLock { $0.unwrittenRemovals }
+        let (removals, version, written) = state.withLock {
+            ($0.unwrittenRemovals, $0.version, $0.writtenVersion)
+        }
+        guard version != written else { return }
         try write(Self.kinds)
-        state.withLock { $0.unwrittenRemovals.subtract(removals) }
+        state.withLock { state in
+            state.unwrittenRemovals.subtract(removals)
+            state.writtenVersion = max(state.writtenVersion, version)
+        }
     }
 
     /// Makes sure that neither a recovery point nor a cleaner offset of `partition` above `offset` is on
@@ -112,10 +128,12 @@ public final class DirectoryCheckpoints: @unchecked Sendable {
             if let known = state.offsets[partition]?.firstDirtyOffset, known > offset {
                 state.offsets[partition]?.firstDirtyOffset = offset
                 state.lowered += 1
+                state.version += 1
             }
             if let known = state.offsets[partition]?.recoveryPoint, known > offset {
                 state.offsets[partition]?.recoveryPoint = offset
                 state.lowered += 1
+                state.version += 1
             }
             return (state.lowered, state.lowered > state.writtenLowered)
         }

@@ -56,10 +56,8 @@ extension LogStore {
             switch choosing(found.partition, metadata?.topicID) {
             case .leave: return nil
             case .open(let settings, let topicID):
-                let log = try recoverLog(found, settings, context)
-                if metadata == nil, let topicID {
-                    try PartitionMetadata(topicID: topicID).write(to: metadataPath, directory.fileSystem)
-                }
+                var log = try recoverLog(found, settings, context)
+                if metadata == nil, let topicID { try log.write(topicID) }
                 return log
             case .setAside(let reason):
                 try setAside(found, reason, newID())

@@ -85,6 +85,10 @@ final class GroupCommit: AppendCompletionHandler {
         self.queue = queue
         self.road = road
         self.owner = owner
+    }
+
+    /// With the first append: of thousands of logs most are idle.
+    private func reserveRoom() {
         pending.reserveCapacity(Self.flushSliceCount)
         if road == .queued { inFlight.reserveCapacity(Self.flushSliceCount) }
         tickets.reserveCapacity(8)
@@ -107,6 +111,7 @@ final class GroupCommit: AppendCompletionHandler {
     /// On return it is queued. It is written after the next `flush` (at once on the direct road), synced some
     /// completions later when `durably`.
     func append(_ slice: BufferSlice, endOffset: Offset, durably: Bool) {
+        if pending.capacity == 0 { reserveRoom() }
         pending.append(slice)
         pendingByteCount += slice.byteCount
         queuedEndOffset = endOffset

@@ -22,6 +22,9 @@ public final class LogDirectory: @unchecked Sendable {
         var isFull = false
         /// It has been said that descriptors are wanting; again only when there was one in between.
         var lacksDescriptors = false
+        /// Directories of logs made so far, and how many of them have their names on stable storage.
+        var childCount = 0
+        var syncedChildCount = 0
         var supportsAllocation = true
     }
 
@@ -114,6 +117,30 @@ public final class LogDirectory: @unchecked Sendable {
         case StateFileError.io(let error): return writeFailed(error)
         default: return LogError(reading: error)
         }
+    }
+
+    // MARK: Directories of logs
+
+    /// Makes a log's directory, to be made durable by `syncChildren`.
+    /// - Returns: the number to call that with.
+    func createChild(_ path: String) throws(IOError) -> Int {
+        try fileSystem.createDirectory(path)
+        return state.withLock { state in
+            state.childCount += 1
+            return state.childCount
+        }
+    }
+
+    /// How many directories of logs this process has made.
+    var childCount: Int { state.withLock { $0.childCount } }
+
+    /// On return the names of all directories up to this number are on stable storage: those of a request's
+    /// partitions share a sync.
+    func syncChildren(upTo number: Int) throws(IOError) {
+        let (made, synced) = state.withLock { ($0.childCount, $0.syncedChildCount) }
+        guard synced < number else { return }
+        try fileSystem.syncDirectory(path)
+        state.withLock { $0.syncedChildCount = max($0.syncedChildCount, made) }
     }
 
     private func noteDescriptorsWanting(_ error: IOError) -> LogError {

@@ -50,9 +50,11 @@ public final class LogManager: RecoveryPointKeeper {
         return log
     }
 
-    /// Makes a log for a partition that has none, in the working directory with the fewest logs of this lane,
-    /// durably. A directory of the topic that is there, because it could not be opened at start or made
-    /// whole, is taken up.
+    /// Makes a log for a partition that has none, in the working directory with the fewest logs of this lane.
+    /// Nothing of it is durable before its first record is (see LogBirth.swift).
+    ///
+    /// A directory of the topic that is there, because it could not be opened at start or made whole, is
+    /// taken up.
     public func create(
         _ partition: TopicPartition, topicID: TopicID? = nil, settings: LogConfiguration
     ) throws(LogError) -> PartitionLog {
@@ -67,11 +69,8 @@ public final class LogManager: RecoveryPointKeeper {
             let metadata = try present.map { _ in try store.takeUp(found, for: topicID) } ?? nil
             // What an earlier partition of that name left in the checkpoints must not be believed.
             if metadata == nil { try opened.checkpoints.removeDurably(partition) }
-            let recovered = try store.recoverLog(found, settings, lane.scanContext)
-            if metadata == nil, let topicID {
-                try PartitionMetadata(topicID: topicID).write(
-                    to: LogLayout.path(path, LogLayout.partitionMetadata), opened.directory.fileSystem)
-            }
+            var recovered = try store.recoverLog(found, settings, lane.scanContext)
+            if metadata == nil, let topicID { try recovered.write(topicID) }
             return try adopt(recovered)
         } catch {
             throw opened.directory.writeFailed(error)
@@ -148,6 +147,7 @@ public final class LogManager: RecoveryPointKeeper {
         for log in logs.values where log.directory.failure == nil {
             do {
                 let point = try log.prepareCheckpoint()
+                if log.birth != nil { continue }
                 note(point, of: log)
                 points.append((log, point))
             } catch {
@@ -236,7 +236,9 @@ public final class LogManager: RecoveryPointKeeper {
                 continue
             }
             do {
-                note(try log.close(), of: log)
+                let isNew = log.birth != nil
+                let point = try log.close()
+                if !isNew { note(point, of: log) }
                 try log.removeDeletedFiles(all: true)
             } catch {
                 log.abandon()

@@ -2,48 +2,21 @@ internal import Base
 internal import RecordFormat
 internal import SystemIO
 
-extension PartitionLog {
-    /// Opens a log, recovering what a crash left (see RecoveryTables.swift), or creates it, durably.
-    public static func open(
-        _ opening: LogOpening, in directory: LogDirectory, lane: LogLane
-    ) throws(LogError) -> PartitionLog {
-        try PartitionLog(try recover(opening, in: directory, lane.scanContext), lane: lane)
-    }
-
-    /// The part of opening that reads the disk; any thread, with a context of its own.
-    public static func recover(
-        _ opening: LogOpening, in directory: LogDirectory, _ context: ScanContext
-    ) throws(LogError) -> RecoveredPartition {
-        try directory.checkOnline()
-        let place = LogPlace(directory: directory, path: opening.path)
-        var recovery = LogRecovery(opening: opening, place: place, context: context)
-        do {
-            return RecoveredPartition(
-                opening: opening, directory: directory, place: place, contents: try recovery.run())
-        } catch {
-            throw directory.writeFailed(error)
-        }
-    }
-
-    /// The part of opening that binds the log to its lane.
-    public convenience init(_ recovered: RecoveredPartition, lane: LogLane) throws(LogError) {
-        try self.init(
-            partition: recovered.opening.partition, configuration: recovered.opening.configuration,
-            lane: lane,
-            place: recovered.place, contents: recovered.contents)
-    }
-}
-
 /// Brings the files of one log into a state that the log can go on from. Any thread; one log is recovered by
 /// one.
 struct LogRecovery {
-    private let opening: LogOpening
-    private let place: LogPlace
-    private let context: ScanContext
-    private let logger: Logger
-    /// The log's directory, open from the beginning, so that no change of names is left without its sync.
-    private var names: (any OpenDirectory)?
-    private var log = RecoveredLog()
+    let opening: LogOpening
+    let place: LogPlace
+    let context: ScanContext
+    let logger: Logger
+    /// The log's directory, open from before the first change of names on, so that none is left without its
+    /// sync.
+    private var openedNames: (any OpenDirectory)?
+    /// What was found in the directory.
+    private(set) var entries: [DirectoryEntry] = []
+    /// Files were changed.
+    private var hasChanged = false
+    var log = RecoveredLog()
     /// Everything from here on was read and checked, so that what is derived from it has to be derived anew.
     private var scannedFrom: Offset?
     /// Epochs that scanned batches began with.
@@ -56,15 +29,14 @@ struct LogRecovery {
         logger = place.directory.logger.named("recovery")
     }
 
-    private var fileSystem: any FileSystem { place.fileSystem }
+    var fileSystem: any FileSystem { place.fileSystem }
 
     mutating func run() throws -> RecoveredLog {
-        if try fileSystem.attributes(of: place.path) == nil {
-            let parent = try fileSystem.openDirectory(LogLayout.parent(of: place.path))
-            try fileSystem.createDirectory(place.path)
-            try parent.sync()
+        guard try fileSystem.attributes(of: place.path) != nil else {
+            return try begin(LogBirth(number: try place.directory.createChild(place.path)))
         }
-        names = try place.openDirectory()
+        try list()
+        if try wasNeverUsed() { return try begin(LogBirth(number: place.directory.childCount)) }
         let bases = try tidyFiles()
         if bases.isEmpty {
             try beginEmpty()
@@ -78,7 +50,13 @@ struct LogRecovery {
         try recoverLeaderEpochs()
         try recoverProducers()
         try publishIndexes()
+        log.isUntouched = opening.wasShutDownCleanly && !hasChanged && scannedFrom == nil
         return log
+    }
+
+    /// Looks at what there is, once.
+    private mutating func list() throws(IOError) {
+        entries = try fileSystem.contents(ofDirectory: place.path)
     }
 
     private mutating func beginEmpty() throws {
@@ -86,12 +64,22 @@ struct LogRecovery {
         log.recoveryPoint = log.logEndOffset
     }
 
+    /// The directory, for changes of names.
+    private mutating func names() throws(IOError) -> any OpenDirectory {
+        hasChanged = true
+        if let openedNames { return openedNames }
+        let opened = try place.openDirectory()
+        openedNames = opened
+        return opened
+    }
+
     private mutating func addSegment(at baseOffset: Offset) throws {
+        let names = try names()
         let segment = try LogSegment.create(
             baseOffset: baseOffset, place: place, configuration: opening.configuration, now: context.now,
             jitter: 0)
         try segment.file().sync(.data)
-        try names?.sync()
+        try names.sync()
         log.segments.append(segment)
         log.logEndOffset = baseOffset
     }
@@ -117,8 +105,7 @@ struct LogRecovery {
 
     /// Runs table 1 over the directory.
     /// - Returns: the base offsets of the segments that are left, rising.
-    private func tidyFiles() throws -> [Offset] {
-        let entries = try fileSystem.contents(ofDirectory: place.path)
+    private mutating func tidyFiles() throws -> [Offset] {
         var files: [LogFileName] = []
         for entry in entries where entry.kind == .regular {
             if let file = LogLayout.parse(fileName: entry.name) {
@@ -138,18 +125,19 @@ struct LogRecovery {
             switch FileRecovery.action(for: facts) {
             case .keep?: continue
             case .remove?:
+                _ = try names()
                 try fileSystem.remove(place.filePath(file.kind, file.baseOffset, suffix: file.suffix))
                 removed = true
             case .completeSwap?: if file.kind == .log { swaps.append(file.baseOffset) }
             case nil: invariantFailed("no row of the table for \(facts)")
             }
         }
-        if removed { try names?.sync() }
+        if removed { try names().sync() }
         var bases = Set(files.filter { $0.kind == .log && $0.suffix == nil }.map(\.baseOffset))
         for swap in swaps.sorted() {
             let end = try swapEndOffset(swap)
             let covered = bases.filter { $0 > swap && $0 < end }
-            if let names { try SegmentSwap.complete(swap, covered: covered.sorted(), in: place, names) }
+            try SegmentSwap.complete(swap, covered: covered.sorted(), in: place, try names())
             bases.subtract(covered)
             bases.insert(swap)
             logger.log(.info, "compaction completed", [LogField("path", place.filePath(.log, swap))])
@@ -388,7 +376,8 @@ struct LogRecovery {
     }
 
     /// Removes segments, the last first and each durably before the next, so that a crash leaves no hole.
-    private func dropSegments(_ bases: ArraySlice<Offset>) throws(IOError) {
+    private mutating func dropSegments(_ bases: ArraySlice<Offset>) throws(IOError) {
+        let names = try names()
         for base in bases.reversed() {
             logger.log(
                 .warn, "segment that is no part of the log dropped",
@@ -396,7 +385,7 @@ struct LogRecovery {
             for kind in LogFileKind.allCases {
                 try SegmentSwap.removeIfPresent(place.filePath(kind, base), fileSystem)
             }
-            try names?.sync()
+            try names.sync()
         }
     }
 
@@ -416,12 +405,13 @@ struct LogRecovery {
     // MARK: What is derived from the batches
 
     /// What was read again and indexed counts as synced from here on, its indexes too.
-    private func publishIndexes() throws {
+    private mutating func publishIndexes() throws {
         guard !opening.wasShutDownCleanly || scannedFrom != nil else { return }
+        let names = try names()
         for segment in log.segments.all where segment.hasProvisionalIndex || segment === log.segments.active {
             try segment.publishIndexes()
         }
-        try names?.sync()
+        try names.sync()
     }
 
     private mutating func recoverLeaderEpochs() throws {
@@ -434,14 +424,16 @@ struct LogRecovery {
             scannedEpochs = try epochsOfAllBatches()
         }
         // Of a log that was closed in order nothing is lost: an epoch that has begun at its end has, without
-        // records. To drop and to begin it again would cost each of many idle logs two writes at every start.
-        log.leaderEpochs.truncateFromEnd(
+        // records.
+        let isCut = log.leaderEpochs.truncateFromEnd(
             opening.wasShutDownCleanly ? log.logEndOffset + 1 : log.logEndOffset)
         for (epoch, offset) in scannedEpochs where epoch > log.leaderEpochs.latest?.epoch ?? .none {
             log.leaderEpochs.assign(epoch, offset)
         }
         log.leaderEpochs.truncateFromStart(log.logStartOffset)
-        if log.leaderEpochs.isDirty { try log.leaderEpochs.write(to: path, fileSystem) }
+        // Offsets are given again, perhaps in the same epoch: what was cut off must not be found once more.
+        // All else may wait for a checkpoint, as the next start would see the same.
+        if isCut { try log.leaderEpochs.write(to: path, fileSystem) }
     }
 
     private func epochsOfAllBatches() throws -> [(LeaderEpoch, Offset)] {
@@ -459,20 +451,24 @@ struct LogRecovery {
 
     private mutating func recoverProducers() throws {
         var removed = false
-        for entry in try fileSystem.contents(ofDirectory: place.path) {
-            guard let name = LogLayout.parse(fileName: entry.name), name.kind == .producerSnapshot,
-                name.baseOffset > log.logEndOffset
-            else { continue }
-            try fileSystem.remove(LogLayout.path(place.path, entry.name))
+        var hasSnapshots = false
+        for entry in entries {
+            guard let name = LogLayout.parse(fileName: entry.name), name.kind == .producerSnapshot else {
+                continue
+            }
+            hasSnapshots = true
+            guard name.baseOffset > log.logEndOffset else { continue }
+            _ = try names()
+            try SegmentSwap.removeIfPresent(LogLayout.path(place.path, entry.name), fileSystem)
             removed = true
         }
         // Offsets above the end will be given again: a snapshot of their former owners must not come back.
-        if removed { try names?.sync() }
+        if removed { try names().sync() }
         let builder = ProducerStateBuilder(
             place: place, context: context, configuration: opening.configuration, logger: logger)
         let built = try builder.build(
             segments: log.segments, logStartOffset: log.logStartOffset, endOffset: log.logEndOffset,
-            rebuildFrom: scannedFrom)
+            rebuildFrom: scannedFrom, mayHaveSnapshots: hasSnapshots)
         log.producers = built.producers
         log.snapshotOffset = built.snapshotOffset
     }

@@ -247,9 +247,13 @@ public final class LogStore: Sendable {
         let directory = opened.directory
         let entries: [DirectoryEntry]
         do {
+            // What a process that was killed has made may only be in memory.
+            try directory.fileSystem.syncDirectory(directory.path)
             entries = try directory.fileSystem.contents(ofDirectory: directory.path)
         } catch {
-            directory.fail(error)
+            _ = directory.writeFailed(error)
+            // Where only a descriptor was wanting, each log is taken up when its partition is led.
+            if directory.failure == nil { opened.noteUnclean() }
             return []
         }
         return entries.compactMap { entry -> FoundLog? in

@@ -51,7 +51,9 @@ extension PartitionLog {
         try makeRoom(
             for: batches.byteCount, lastOffset: logEndOffset + (summary.recordCount - 1),
             timestamp: timestamp, now: now)
-        if leaderEpoch > leaderEpochs.latest?.epoch ?? .none { try beginEpoch(leaderEpoch) }
+        if leaderEpoch > leaderEpochs.latest?.epoch ?? .none {
+            leaderEpochs.assign(leaderEpoch, logEndOffset)
+        }
 
         let firstOffset = logEndOffset
         var nextOffset = firstOffset
@@ -97,7 +99,7 @@ extension PartitionLog {
         while position < batches.range.upperBound {
             let header = try header(of: batches, at: position - batches.range.lowerBound, index: 0)
             if header.partitionLeaderEpoch > (leaderEpochs.latest?.epoch ?? .none) {
-                try beginEpoch(header.partitionLeaderEpoch, at: header.baseOffset)
+                leaderEpochs.assign(header.partitionLeaderEpoch, header.baseOffset)
             }
             try take(header, at: position, of: batches.buffer)
             nextOffset = header.nextOffset
@@ -333,6 +335,7 @@ extension PartitionLog {
             try commit.drainWrites()
             let old = segments.active
             guard old.byteCount > 0 else { return }
+            isUntouched = false
             let oldFile = try old.file()
             try old.seal()
             try writeProducerSnapshot(at: logEndOffset, sync: false)
@@ -363,12 +366,6 @@ extension PartitionLog {
             try names.sync()
             throw error
         }
-    }
-
-    /// From the log's end on, batches are of `epoch`.
-    private func beginEpoch(_ epoch: LeaderEpoch, at offset: Offset? = nil) throws(LogError) {
-        guard leaderEpochs.assign(epoch, offset ?? logEndOffset) else { return }
-        try writeLeaderEpochs()
     }
 
     func writeLeaderEpochs() throws(LogError) {

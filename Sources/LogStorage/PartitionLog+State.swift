@@ -62,12 +62,11 @@ extension PartitionLog {
 
     // MARK: Leader epochs
 
-    /// From `offset` (by default the log's end) on, batches belong to `epoch`; kept in the checkpoint when it
-    /// is news.
+    /// From `offset` (by default the log's end) on, batches belong to `epoch`. Written down before a recovery
+    /// point above it is: until then a start finds it in the batches, and one without batches is of no use.
     public func assignLeaderEpoch(_ epoch: LeaderEpoch, startOffset: Offset? = nil) throws(LogError) {
         try checkUsable()
-        guard leaderEpochs.assign(epoch, startOffset ?? logEndOffset) else { return }
-        try writeLeaderEpochs()
+        leaderEpochs.assign(epoch, startOffset ?? logEndOffset)
     }
 
     /// The leader epoch of the record at `offset`; nil where it is not known.
@@ -86,8 +85,15 @@ extension PartitionLog {
     /// returns what may be checkpointed. Does not wait for appends: the recovery point is what has been
     /// synced so far.
     public func prepareCheckpoint() throws(LogError) -> RecoveryPoint {
+        // Nothing is there that a restart could rely on, or everything.
+        if birth != nil || isUntouched {
+            try checkUsable()
+            return RecoveryPoint(recoveryPoint: logEndOffset, logStartOffset: logStartOffset)
+        }
         try checkChangeable()
         let point = commit.recoveryPoint
+        // Below the recovery point nobody looks for the epochs of batches.
+        if leaderEpochs.unwrittenFrom ?? point < point { try writeLeaderEpochs() }
         do {
             let active = segments.active
             try active.offsetIndex().sync()
@@ -104,7 +110,14 @@ extension PartitionLog {
     /// closed in this way opens without recovery.
     public func close() throws(LogError) -> RecoveryPoint {
         cancelCleaning()
+        if birth != nil || isUntouched && !leaderEpochs.isDirty {
+            try checkUsable()
+            let point = RecoveryPoint(recoveryPoint: logEndOffset, logStartOffset: logStartOffset)
+            endUse()
+            return point
+        }
         try syncNow()
+        if leaderEpochs.isDirty { try writeLeaderEpochs() }
         do {
             let active = segments.active
             let names = try place.openDirectory()

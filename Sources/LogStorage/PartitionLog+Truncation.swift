@@ -115,7 +115,8 @@ extension PartitionLog {
         highWatermark = min(highWatermark, endOffset)
         checkpointedRecoveryPoint = min(checkpointedRecoveryPoint, endOffset)
         cleaning.noteTruncation(to: endOffset)
-        if leaderEpochs.truncateFromEnd(endOffset) { try writeLeaderEpochs() }
+        // Offsets are given again, perhaps in the same epoch: no start may find there what was cut off.
+        if leaderEpochs.truncateFromEnd(endOffset) || leaderEpochs.isDirty { try writeLeaderEpochs() }
         try removeSnapshots(above: endOffset)
         try rebuildProducers(upTo: endOffset)
     }

@@ -54,6 +54,10 @@ public final class PartitionLog {
     /// What recovery found broken and left in place.
     public internal(set) var damage: [LogDamage] = []
     var isClosed = false
+    /// Until the first change: see `settle`.
+    var birth: LogBirth?
+    /// The files are as they were closed in order.
+    var isUntouched: Bool
     /// Where a truncation that has begun and not ended is to end.
     var cutTarget: Offset?
     /// Where the log is to begin anew, empty, once there is room for that; until then nothing can be read.
@@ -93,6 +97,8 @@ public final class PartitionLog {
         leaderEpochs = contents.leaderEpochs
         snapshotOffset = contents.snapshotOffset
         damage = contents.damage
+        birth = contents.birth
+        isUntouched = contents.isUntouched
         logStartOffset = contents.logStartOffset
         highWatermark = contents.logStartOffset
         checkpointedRecoveryPoint = contents.checkpointedRecoveryPoint
@@ -150,8 +156,8 @@ public final class PartitionLog {
     /// For what changes the log: as `checkUsable`, and what a full disk interrupted is finished first.
     func checkChangeable() throws(LogError) {
         try checkOpen()
-        // A full disk did not take them: what is appended or checkpointed from here on relies on them.
-        if leaderEpochs.isDirty { try writeLeaderEpochs() }
+        isUntouched = false
+        if birth != nil { try settle() }
         if cutTarget != nil || startTarget != nil { try finishInterrupted() }
     }
 

@@ -16,14 +16,19 @@ struct ProducerStateBuilder {
 
     /// - Parameters:
     ///   - endOffset: where the state is wanted; batches from here on are not looked at.
+    ///   - mayHaveSnapshots: false: the directory has none, so it need not be looked at.
     ///   - rebuildFrom: transaction indexes lack what ended at or after this offset; it is added on the way.
     func build(
-        segments: SegmentList, logStartOffset: Offset, endOffset: Offset, rebuildFrom: Offset? = nil
+        segments: SegmentList, logStartOffset: Offset, endOffset: Offset, rebuildFrom: Offset? = nil,
+        mayHaveSnapshots: Bool = true
     ) throws(LogError) -> Result {
         let newest = min(endOffset, rebuildFrom ?? endOffset)
         // What came between an older snapshot and the first batch nobody knows any more.
         let oldest = segments.first?.baseOffset ?? .zero
-        var result = try newestSnapshot(oldest, atMost: newest, logStartOffset: logStartOffset)
+        var result = withoutSnapshot(logStartOffset)
+        if mayHaveSnapshots {
+            result = try newestSnapshot(oldest, atMost: newest, logStartOffset: logStartOffset)
+        }
         let from = max(result.snapshotOffset ?? logStartOffset, segments.first?.baseOffset ?? .zero)
         guard from < endOffset, let first = segments.floorIndex(from) else { return result }
         do {
@@ -41,8 +46,6 @@ struct ProducerStateBuilder {
     private func newestSnapshot(
         _ oldest: Offset, atMost limit: Offset, logStartOffset: Offset
     ) throws(LogError) -> Result {
-        let empty = ProducerStates(
-            expirationMilliseconds: configuration.producerIDExpirationMilliseconds, logger: logger)
         do {
             let offsets = try place.fileSystem.contents(ofDirectory: place.path).compactMap {
                 entry -> Offset? in
@@ -60,9 +63,18 @@ struct ProducerStateBuilder {
         } catch {
             throw LogError(reading: error)
         }
+        return withoutSnapshot(logStartOffset)
+    }
+
+    private func withoutSnapshot(_ logStartOffset: Offset) -> Result {
         var producers = empty
         producers.removeAll(endOffset: logStartOffset)
         return Result(producers: producers, snapshotOffset: nil)
+    }
+
+    private var empty: ProducerStates {
+        ProducerStates(
+            expirationMilliseconds: configuration.producerIDExpirationMilliseconds, logger: logger)
     }
 
     /// The entries of a snapshot; nil when it is damaged, in which case it is removed: the log knows better.

@@ -13,6 +13,10 @@ struct RecoveredLog {
     var logEndOffset = Offset.zero
     /// Everything below is on stable storage.
     var recoveryPoint = Offset.zero
+    /// Set for a log that has never held a record.
+    var birth: LogBirth?
+    /// The files are as they were closed in order.
+    var isUntouched = false
     /// What the checkpoints said.
     var checkpointedRecoveryPoint = Offset.zero
     var checkpointedLogStartOffset = Offset.zero
@@ -25,7 +29,51 @@ public struct RecoveredPartition: @unchecked Sendable {
     public let opening: LogOpening
     public let directory: LogDirectory
     let place: LogPlace
-    let contents: RecoveredLog
+    private(set) var contents: RecoveredLog
 
     public var damage: [LogDamage] { contents.damage }
+
+    /// Writes down which topic the log is of: at once, or, of one that has never held a record, with the
+    /// first.
+    mutating func write(_ topicID: TopicID) throws {
+        guard contents.birth == nil else {
+            contents.birth?.topicID = topicID
+            return
+        }
+        try PartitionMetadata(topicID: topicID).write(
+            to: LogLayout.path(place.path, LogLayout.partitionMetadata), directory.fileSystem)
+    }
+}
+
+extension PartitionLog {
+    /// Opens a log, recovering what a crash left (see RecoveryTables.swift), or creates it; see
+    /// LogBirth.swift for when it is durable.
+    public static func open(
+        _ opening: LogOpening, in directory: LogDirectory, lane: LogLane
+    ) throws(LogError) -> PartitionLog {
+        try PartitionLog(try recover(opening, in: directory, lane.scanContext), lane: lane)
+    }
+
+    /// The part of opening that reads the disk; any thread, with a context of its own.
+    public static func recover(
+        _ opening: LogOpening, in directory: LogDirectory, _ context: ScanContext
+    ) throws(LogError) -> RecoveredPartition {
+        try directory.checkOnline()
+        let place = LogPlace(directory: directory, path: opening.path)
+        var recovery = LogRecovery(opening: opening, place: place, context: context)
+        do {
+            return RecoveredPartition(
+                opening: opening, directory: directory, place: place, contents: try recovery.run())
+        } catch {
+            throw directory.writeFailed(error)
+        }
+    }
+
+    /// The part of opening that binds the log to its lane.
+    public convenience init(_ recovered: RecoveredPartition, lane: LogLane) throws(LogError) {
+        try self.init(
+            partition: recovered.opening.partition, configuration: recovered.opening.configuration,
+            lane: lane,
+            place: recovered.place, contents: recovered.contents)
+    }
 }

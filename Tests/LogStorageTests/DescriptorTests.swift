@@ -145,7 +145,7 @@ struct DescriptorTests {
             let settings = LogFixture.smallSegments()
             node.failOpenings(from: opening)
             if (try? node.manager.create(partition, topicID: topicID, settings: settings)) != nil {
-                #expect(opening > 5)
+                #expect(opening > 3)
                 return
             }
             #expect(node.manager[partition] == nil && node.store.onlineDirectories.count == 2)

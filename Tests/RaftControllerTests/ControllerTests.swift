@@ -248,8 +248,10 @@ struct ControllerTests {
             ("unknown", 0, other),
         ]
         for (name, number, id) in logs {
-            _ = try process.manager.create(
+            let log = try process.manager.create(
                 TopicPartition(topic: name, partition: number), topicID: id, settings: LogConfiguration())
+            // As the first record does.
+            try log.syncNow()
         }
         var generator = SeededGenerator(seed: 1)
         fixture.crash(&generator, mode: .keepAll)
@@ -265,7 +267,10 @@ struct ControllerTests {
             #expect(!names.contains(name))
             #expect(names.contains("\(name).000000000000000c000000000000000d-stray"))
         }
-        // It did not say whose it was, and does now.
+        // It did not say whose it was, and does now, or would with its first record.
+        for one in recovered where one.opening.partition.partition == 1 {
+            try again.manager.adopt(one).syncNow()
+        }
         let metadata = try PartitionMetadata.read("/data/known-1/partition.metadata", again.fileSystem)
         #expect(metadata?.topicID == made.id)
         #expect(fixture.sink.lines(containing: "log set aside").count == 3)

@@ -35,6 +35,8 @@ extension LogSimulation {
 
     /// What the log says of its own progress may only grow, and is what must survive.
     func noteProgress() throws {
+        // A log that never held a record is nowhere but in the metadata.
+        if log.birth == nil { existence = .there }
         try check(
             log.logEndOffset.rawValue == model.endOffset,
             "log ends at \(log.logEndOffset), model \(model.endOffset)")

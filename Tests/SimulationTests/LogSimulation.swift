@@ -107,7 +107,7 @@ final class LogSimulation {
         log.observer = listener
         census.note(log, "log")
         census.note(log.commit, "group commit")
-        existence = .there
+        existence = log.birth == nil ? .there : .undecided
     }
 
     /// Lets go of a process that is gone, whatever was in flight, and shows that nothing else holds it.

@@ -83,6 +83,24 @@ public final class LogCleaner: Sendable {
 
     // MARK: The lanes' side
 
+    /// Whether `maintain` has anything to do for the lane; costs nothing, however many logs there are.
+    public func isDue(lane: Int) -> Bool {
+        let now = timeSource.monotonicNanoseconds()
+        return state.withLock { state in
+            if state.outcomes[lane] != nil { return true }
+            return !state.isStopped && !state.busyLanes.contains(lane) && state.nextLook[lane] ?? 0 <= now
+        }
+    }
+
+    /// The lane has no log that is compacted: it looks again after `log.cleaner.backoff.ms`.
+    public func pass(lane: Int) {
+        let now = timeSource.monotonicNanoseconds()
+        state.withLock { state in
+            let pause = UInt64(max(0, state.configuration.backoffMilliseconds)) * 1_000_000
+            state.nextLook[lane] = now + pause
+        }
+    }
+
     /// Commits what was finished for the lane, and offers its dirtiest log when it has no round. Called on
     /// the lane, about once a second and after `hasOutcome`.
     ///

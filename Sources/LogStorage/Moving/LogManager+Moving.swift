@@ -48,6 +48,11 @@ extension LogManager {
     }
 
     private func copyMetadata(of source: PartitionLog, to future: PartitionLog) throws {
+        if let birth = source.birth {
+            // Neither has held a record: each writes it with its first.
+            future.birth?.topicID = birth.topicID
+            return
+        }
         let found = try PartitionMetadata.read(
             LogLayout.path(source.path, LogLayout.partitionMetadata), source.directory.fileSystem)
         guard let found else { return }

@@ -34,6 +34,8 @@ public struct LeaderEpochCache: Sendable {
     public private(set) var entries: [EpochEntry] = []
     /// Whether the file, if there is one, says something else.
     public private(set) var isDirty = false
+    /// Where the first of the epochs began that were assigned since the file was written.
+    public private(set) var unwrittenFrom: Offset?
 
     public init() {}
 
@@ -63,6 +65,7 @@ public struct LeaderEpochCache: Sendable {
         }
         entries.append(EpochEntry(epoch, startOffset))
         isDirty = true
+        unwrittenFrom = min(unwrittenFrom ?? startOffset, startOffset)
         return true
     }
 
@@ -140,6 +143,7 @@ public struct LeaderEpochCache: Sendable {
     public mutating func write(to path: String, _ fileSystem: any FileSystem) throws(StateFileError) {
         try AtomicFile.replace(path, with: encoded(), fileSystem)
         isDirty = false
+        unwrittenFrom = nil
     }
 
     /// - Parameter path: for messages.
