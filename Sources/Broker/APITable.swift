@@ -40,6 +40,8 @@ enum APITable {
         + TopicHandlers.served + ConfigurationHandlers.served + DescriptionHandlers.served
         + LogDirectoryHandlers.served + TelemetryHandlers.served + ConfigurationListHandler.served
         + QuotaHandlers.served + GroupHandlers.served + GroupOffsetHandlers.served
+        + TransactionHandlers.served + TransactionOffsetHandlers.served + MarkerHandlers.served
+        + TransactionDescriptionHandlers.served
 
     /// By key.
     private static let byKey: [ServedAPI?] = {

@@ -29,6 +29,10 @@ final class BrokerLane: @unchecked Sendable {
     private(set) var mover: ReplicaMover?
     /// The groups that are kept here.
     private(set) lazy var groups = GroupCoordinators(self)
+    /// The transactions that are kept here.
+    private(set) lazy var transactions = TransactionCoordinators(self)
+    /// Asks coordinators about the transactions of records that partitions of this lane are to take.
+    private(set) lazy var verifier = TransactionVerifier(self)
     let logger: Logger
     /// What this lane has been told of the cluster's metadata.
     private(set) var metadata = MetadataImage()
@@ -78,6 +82,7 @@ final class BrokerLane: @unchecked Sendable {
     private func close() {
         if index == 0 { node.controller.stop() }
         groups.end()
+        transactions.end()
         replicas.close()
         logs.close()
     }
@@ -97,6 +102,7 @@ final class BrokerLane: @unchecked Sendable {
         settings = settings.replacing(.allBrokers, with: metadata.configurations[.allBrokers]).values
         settings = settings.replacing(.thisBroker, with: own).values
         groups.settingsChanged()
+        transactions.settingsChanged()
     }
 
     private func takeQuotas() {
@@ -132,6 +138,7 @@ final class BrokerLane: @unchecked Sendable {
                 let partition = TopicPartition(topic: deleted.name, partition: number)
                 guard owns(partition) else { continue }
                 groups.remove(partition)
+                transactions.remove(partition)
                 replicas.remove(partition)
             }
         }
@@ -164,6 +171,7 @@ final class BrokerLane: @unchecked Sendable {
                 minimumInSyncReplicas: own[TopicSettings.minimumInSyncReplicas],
                 settings: configuration))
         groups.lead(partition)
+        transactions.lead(partition)
     }
 
     /// The settings of a topic: its own, then the broker's.

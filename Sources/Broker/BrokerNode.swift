@@ -348,7 +348,10 @@ public final class BrokerNode: @unchecked Sendable {
     public func stop() {
         for listener in listeners { listener.stopAccepting() }
         // Members that wait for a rebalance would be waited for.
-        waitForLanes { $0.groups.end() }
+        waitForLanes {
+            $0.groups.end()
+            $0.transactions.end()
+        }
         cleaner?.stop()
         copier.stop()
         group.stop(drainMilliseconds: configuration.drainMilliseconds)

@@ -14,6 +14,21 @@ public struct LogAppendResult: Sendable {
     public let isDuplicate: Bool
 }
 
+/// What an append has to say of the transaction that its batch opens or ends.
+public struct AppendTerms: Sendable {
+    /// Whether the coordinator has to have confirmed a transaction that the batch opens, and how it did.
+    public let verification: TransactionVerification.Requirement
+    /// The transaction version of a marker: see `ProducerStates.checkMarker`.
+    public let markerVersion: Int16
+
+    @inlinable public init(
+        verification: TransactionVerification.Requirement = .none, markerVersion: Int16 = 0
+    ) {
+        self.verification = verification
+        self.markerVersion = markerVersion
+    }
+}
+
 /// What pass one of an append learnt about its batches.
 private struct AppendSummary {
     var batchCount = 0
@@ -35,7 +50,8 @@ extension PartitionLog {
     ///   - durably: ask for a sync, shared with all other appends that wait.
     /// - Throws: what is wrong with the batches; nothing has been appended then.
     public func appendAsLeader(
-        _ batches: BufferSlice, leaderEpoch: LeaderEpoch, origin: AppendOrigin = .client, durably: Bool
+        _ batches: BufferSlice, leaderEpoch: LeaderEpoch, origin: AppendOrigin = .client,
+        terms: AppendTerms = AppendTerms(), durably: Bool
     ) throws(LogError) -> LogAppendResult {
         try directory.checkAcceptsAppends()
         try checkChangeable()
@@ -44,7 +60,7 @@ extension PartitionLog {
         var batches = batches
         if origin == .client { try recompress(&batches, &summary) }
         if summary.batchCount == 1, let header = summary.header {
-            if let duplicate = try checkProducer(header, of: batches, origin: origin) { return duplicate }
+            if let duplicate = try checkProducer(header, of: batches, origin, terms) { return duplicate }
         }
         let logAppendTime = configuration.timestampType == .logAppendTime ? now : .none
         let timestamp = logAppendTime == .none ? summary.maxTimestamp : logAppendTime
@@ -256,17 +272,21 @@ extension PartitionLog {
 
     /// Non-nil when the log has the batch already.
     private func checkProducer(
-        _ header: RecordBatchHeader, of batches: BufferSlice, origin: AppendOrigin
+        _ header: RecordBatchHeader, of batches: BufferSlice, _ origin: AppendOrigin, _ terms: AppendTerms
     ) throws(LogError) -> LogAppendResult? {
         guard header.hasProducerID else { return nil }
         do {
             if header.attributes.isControl {
                 if let marker = TransactionMarker(inBatch: batches.bytes, header: header) {
-                    try producers.checkMarker(header, marker: marker, origin: origin)
+                    try producers.checkMarker(
+                        header, marker: marker, origin: origin, transactionVersion: terms.markerVersion)
                 }
                 return nil
             }
-            guard let duplicate = try producers.check(header, origin: origin) else { return nil }
+            guard
+                let duplicate = try producers.check(
+                    header, origin: origin, verification: terms.verification)
+            else { return nil }
             return LogAppendResult(
                 firstOffset: duplicate.firstOffset, lastOffset: duplicate.lastOffset,
                 logAppendTime: configuration.timestampType == .logAppendTime ? duplicate.timestamp : .none,

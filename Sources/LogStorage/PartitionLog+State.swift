@@ -57,6 +57,16 @@ extension PartitionLog {
     /// Forgets producers that have been silent for longer than `producer.id.expiration.ms`.
     public func removeExpiredProducers() { producers.removeExpired(now: lane.now) }
 
+    /// Asks for the verification with which a batch that may open a transaction is to be appended; nil when
+    /// the transaction is open here. See `ProducerStates.beginVerification`.
+    public func beginVerification(
+        of producerID: ProducerID, epoch: ProducerEpoch, sequence: SequenceNumber, supportsEpochBump: Bool
+    ) -> TransactionVerification? {
+        producers.beginVerification(
+            producerID: producerID, producerEpoch: epoch, sequence: sequence,
+            supportsEpochBump: supportsEpochBump, now: lane.now)
+    }
+
     /// What the log knows of its producers (DescribeProducers).
     public var producerEntries: [ProducerEntry] { producers.entries }
 

@@ -59,3 +59,14 @@ extension RawSpan {
         Value(bigEndian: unsafeLoadUnaligned(fromByteOffset: position, as: Value.self))
     }
 }
+
+extension RecordBatchHeader {
+    /// Whether a batch says of itself that it belongs to a transaction; false where it is no batch of this
+    /// format. Looks at two fields only.
+    public static func isTransactional(_ batch: RawSpan) -> Bool {
+        guard batch.byteCount >= byteCount else { return false }
+        let magic: Int8 = batch.bigEndianInteger(at: Field.magic)
+        let attributes = BatchAttributes(rawValue: batch.bigEndianInteger(at: Field.attributes))
+        return magic == currentMagic && attributes.isTransactional
+    }
+}

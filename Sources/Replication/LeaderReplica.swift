@@ -89,14 +89,14 @@ public final class LeaderReplica: PartitionLogObserver {
     ///   - part: handed back to the waiter.
     public func append(
         _ batches: BufferSlice, acks: RequiredAcks, origin: AppendOrigin = .client,
-        waiter: any ProduceWaiter, part: Int
+        terms: AppendTerms = AppendTerms(), waiter: any ProduceWaiter, part: Int
     ) throws(ReplicaError) -> Appended {
         if let endReason { throw endReason }
         if acks == .all { try checkInSyncReplicas() }
         let result: LogAppendResult
         do {
             result = try log.appendAsLeader(
-                batches, leaderEpoch: leaderEpoch, origin: origin, durably: isSynced)
+                batches, leaderEpoch: leaderEpoch, origin: origin, terms: terms, durably: isSynced)
         } catch {
             throw .log(partition, error)
         }

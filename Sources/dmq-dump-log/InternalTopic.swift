@@ -14,7 +14,8 @@ import RecordFormat
 //                                  [2+] int64 timestamp of the state, members; flexible from 4 on
 //   __transaction_state  key 0     string transactional ID
 //                        value     int64 producer ID, int16 epoch, int32 timeout, int8 status, partitions,
-//                                  int64 last update, int64 start; flexible from 1 on
+//                                  int64 last update, int64 start; flexible from 1 on, with tags 0 int64
+//                                  previous producer ID, 1 int64 next producer ID, 2 int16 client version
 
 /// A topic in which brokers keep their own state.
 enum InternalTopic: String {
@@ -253,13 +254,40 @@ private struct MessageReader {
         let state =
             Self.transactionStates.indices.contains(Int(status))
             ? Self.transactionStates[Int(status)] : String(status)
-        let fields = [
+        var fields = [
             DumpField("producerId", producerID), DumpField("producerEpoch", epoch),
             DumpField("timeoutMs", timeout), DumpField("state", state), DumpField("partitions", partitions),
             DumpField("lastUpdateTimestamp", Timestamp(updated)),
             DumpField("startTimestamp", Timestamp(started)),
         ]
-        return isComplete() ? fields : nil
+        if isFlexible {
+            guard let tagged = transactionTags() else { return nil }
+            fields += tagged
+        }
+        return position == bytes.count ? fields : nil
+    }
+
+    /// The tagged fields of a transaction; those that are not known are passed over.
+    private mutating func transactionTags() -> [DumpField]? {
+        guard let count = unsignedVarint() else { return nil }
+        var fields: [DumpField] = []
+        for _ in 0..<count {
+            guard let tag = unsignedVarint(), let length = unsignedVarint(),
+                Int(length) <= bytes.count - position
+            else { return nil }
+            let end = position + Int(length)
+            switch tag {
+            case 0, 1:
+                guard let id: Int64 = integer() else { return nil }
+                fields.append(DumpField(tag == 0 ? "previousProducerId" : "nextProducerId", id))
+            case 2:
+                guard let version: Int16 = integer() else { return nil }
+                fields.append(DumpField("clientTransactionVersion", version))
+            default: position = end
+            }
+            guard position == end else { return nil }
+        }
+        return fields
     }
 
     private mutating func partitions() -> DumpValue? {

@@ -13,8 +13,8 @@ struct Subcommand: Sendable {
 enum Program {
     static let commands: [Subcommand] = [
         ServerCommand.command, TopicCommand.command, ProduceCommand.command, ConsumeCommand.command,
-        ConfigCommand.command, ClusterCommand.command, GroupCommand.command, LogDirectoriesCommand.command,
-        CompletionCommand.command,
+        ConfigCommand.command, ClusterCommand.command, GroupCommand.command, TransactionsCommand.command,
+        LogDirectoriesCommand.command, CompletionCommand.command,
     ]
 
     static let description = CommandDescription(

@@ -28,7 +28,9 @@ struct GroupTests {
         #expect(settings.results[0].configs.map(\.value) == ["compact", "104857600"])
         let transaction = try client.ask(
             FindCoordinatorRequest(keyType: 1, coordinatorKeys: ["t"]), version: 4)
-        #expect(transaction.coordinators[0].errorCode == .coordinatorNotAvailable)
+        #expect(transaction.coordinators[0].errorCode == .none)
+        let share = try client.ask(FindCoordinatorRequest(keyType: 2, coordinatorKeys: ["s"]), version: 4)
+        #expect(share.coordinators[0].errorCode == .invalidRequest)
         node.stop()
     }
 

@@ -179,7 +179,8 @@ struct ProduceFetchTests {
 
     @Test("read_committed stops before an open transaction")
     func isolation() throws {
-        let node = try TestNode()
+        // Nobody coordinates the transaction.
+        let node = try TestNode([("transaction.partition.verification.enable", "false")])
         let client = try node.client()
         try client.metadata(["events"])
         try client.produce("events", TestBatches.batch())

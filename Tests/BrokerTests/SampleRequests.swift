@@ -20,6 +20,33 @@ struct SampleRequests {
         try topics(visitor)
         try node(visitor)
         try groups(visitor)
+        try transactions(visitor)
+    }
+
+    private func transactions(_ visitor: some RequestVisitor) throws {
+        typealias Topic = AddPartitionsToTxnRequest.AddPartitionsToTxnTopic
+        let topics = [Topic(name: "events", partitions: [0])]
+        try visitAll(visitor) { version in
+            version < 4
+                ? AddPartitionsToTxnRequest(v3AndBelowTransactionalID: "t", v3AndBelowTopics: topics)
+                : AddPartitionsToTxnRequest(transactions: [
+                    .init(transactionalID: "t", verifyOnly: true, topics: topics)
+                ])
+        }
+        try visitAll(visitor) { _ in AddOffsetsToTxnRequest(transactionalID: "t", groupID: "g") }
+        try visitAll(visitor) { _ in
+            TxnOffsetCommitRequest(
+                transactionalID: "t", groupID: "g",
+                topics: [.init(name: "events", partitions: [.init(committedMetadata: nil)])])
+        }
+        try visitAll(visitor) { _ in EndTxnRequest(transactionalID: "t", committed: true) }
+        try visitAll(visitor) { _ in
+            WriteTxnMarkersRequest(markers: [
+                .init(producerID: ProducerID(5), topics: [.init(name: "events", partitionIndexes: [0, 7])])
+            ])
+        }
+        try visitAll(visitor) { _ in DescribeTransactionsRequest(transactionalIDs: ["t", ""]) }
+        try visitAll(visitor) { _ in ListTransactionsRequest() }
     }
 
     private func visitAll<Body: RequestMessage>(

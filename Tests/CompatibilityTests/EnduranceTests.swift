@@ -9,7 +9,11 @@ struct EnduranceTests {
         let directory = FileManager.default.temporaryDirectory.appendingPathComponent("dmq-endure-\(UUID())")
         defer {
             try? FileManager.default.removeItem(at: directory)
-            try? FileManager.default.removeItem(at: directory.appendingPathExtension("log"))
+            let siblings = directory.deletingLastPathComponent()
+            for name in (try? FileManager.default.contentsOfDirectory(atPath: siblings.path)) ?? []
+            where name.hasPrefix(directory.lastPathComponent + ".") {
+                try? FileManager.default.removeItem(at: siblings.appendingPathComponent(name))
+            }
         }
         let (status, output) = try ClientScript(name: script).run(
             ["--program", RunningBroker.program.path, "--directory", directory.path] + arguments)
@@ -28,6 +32,9 @@ struct EnduranceTests {
 
     @Test("a static member that is killed and comes back gets what it had, and nobody else hears of it")
     func staticMembers() throws { try run("groups.py", ["--static"]) }
+
+    @Test("every input is in the output once, whoever is killed in the midst of a transaction")
+    func transactions() throws { try run("transactions.py", ["--seconds", "12"]) }
 
     @Test("no peer takes it down, and others are served meanwhile")
     func hostile() throws { try run("hostile.py", ["--seconds", "10", "--idle", "300"]) }

@@ -7,6 +7,8 @@ import Testing
 /// A partition's log in memory: records, and how far they are committed.
 final class MemoryLog: CoordinatorLog {
     private(set) var records: [CoordinatorRecordBytes] = []
+    /// In which kind of batch each of them stands.
+    private(set) var kinds: [CoordinatorBatchKind] = []
     private(set) var committedCount = 0
     /// What the next appends are told; nil: they are taken.
     var refusal: CoordinatorLogError?
@@ -15,10 +17,11 @@ final class MemoryLog: CoordinatorLog {
     var endOffset: Offset { Offset(Int64(records.count)) }
 
     func append(
-        _ batch: [CoordinatorRecordBytes], at timestamp: Timestamp
+        _ batch: [CoordinatorRecordBytes], _ kind: CoordinatorBatchKind, at timestamp: Timestamp
     ) throws(CoordinatorLogError) -> Offset {
         if let refusal { throw refusal }
         records += batch
+        kinds += Array(repeating: kind, count: batch.count)
         return endOffset
     }
 
@@ -27,6 +30,7 @@ final class MemoryLog: CoordinatorLog {
     /// Loses everything from `count` on, as a crash may of what is not committed.
     func truncate(to count: Int) {
         precondition(count >= committedCount)
+        kinds.removeLast(kinds.count - count)
         records.removeLast(records.count - count)
     }
 
@@ -44,11 +48,19 @@ extension GroupMachine {
     /// A machine that has nothing but the log.
     static func replaying(_ log: MemoryLog, _ settings: GroupSettings) throws -> GroupMachine {
         let machine = GroupMachine(settings)
-        for record in log.records {
+        for (record, kind) in zip(log.records, log.kinds) {
+            var producer: CoordinatorProducer?
+            switch kind {
+            case .plain: break
+            case .transactional(let own): producer = own
+            case .marker(let own, _):
+                machine.replayMarker(by: own, isCommit: record.key[3] == 1)
+                continue
+            }
             if let value = record.value {
-                try machine.replay(key: record.key.span.bytes, value: value.span.bytes)
+                try machine.replay(key: record.key.span.bytes, value: value.span.bytes, by: producer)
             } else {
-                try machine.replay(key: record.key.span.bytes, value: nil)
+                try machine.replay(key: record.key.span.bytes, value: nil, by: producer)
             }
         }
         return machine

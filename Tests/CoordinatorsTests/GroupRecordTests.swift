@@ -118,6 +118,7 @@ import Testing
                     kinds.append("offset \(key.group) \(committed?.offset.rawValue ?? -1)")
                 case .classicGroup(let id, let value):
                     kinds.append("group \(id) \(value?.generation ?? -1) \(value?.members.count ?? -1)")
+                case .pendingOffset, .endOfTransaction: kinds.append("transaction")
                 }
             }
             position += header.byteCount

@@ -2,6 +2,7 @@ internal import Base
 internal import ClusterMetadata
 internal import Coordinators
 internal import KafkaProtocol
+internal import LogStorage
 internal import RecordFormat
 internal import Settings
 
@@ -11,11 +12,11 @@ final class GroupCoordinators: @unchecked Sendable {
     // @unchecked: touched on its lane only.
 
     private unowned let broker: BrokerLane
-    private var shards: [Int32: GroupShard] = [:]
+    private var shards: [Int32: CoordinatorShard<GroupMachine>] = [:]
 
     init(_ broker: BrokerLane) { self.broker = broker }
 
-    var all: [GroupShard] { shards.sorted { $0.key < $1.key }.map(\.value) }
+    var all: [CoordinatorShard<GroupMachine>] { shards.sorted { $0.key < $1.key }.map(\.value) }
 
     /// This lane leads a partition, of any topic.
     func lead(_ partition: TopicPartition) {
@@ -23,8 +24,9 @@ final class GroupCoordinators: @unchecked Sendable {
         if let shard = shards[partition.partition] { return shard.leadershipConfirmed() }
         let codec = CompressionCodec(
             rawValue: UInt8(clamping: broker.settings[BrokerSettings.offsetsCompressionCodec]))
-        shards[partition.partition] = GroupShard(
-            partition, settings: broker.settings.groups, codec: codec ?? .none, broker: broker)
+        shards[partition.partition] = CoordinatorShard(
+            partition, codec: codec ?? .none, broker: broker,
+            make: { [unowned broker] in GroupMachine(broker.settings.groups) })
     }
 
     func remove(_ partition: TopicPartition) {
@@ -34,7 +36,7 @@ final class GroupCoordinators: @unchecked Sendable {
 
     func settingsChanged() {
         let settings = broker.settings.groups
-        for shard in shards.values { shard.update(settings) }
+        for shard in shards.values { shard.machine.settings = settings }
     }
 
     /// Whoever waits is told that groups are kept elsewhere.
@@ -43,10 +45,22 @@ final class GroupCoordinators: @unchecked Sendable {
         shards = [:]
     }
 
+    /// As the next, for what adds to a transaction, which its coordinator has confirmed.
+    func submit(
+        _ request: GroupRequest, partition: Int32,
+        verifiedBy verification: TransactionVerification.Requirement,
+        reply: @escaping (GroupResponse) -> Void
+    ) {
+        guard let shard = shards[partition] else { return reply(request.refusal(.notCoordinator)) }
+        shard.submit(request, verifiedBy: verification, reply: reply)
+    }
+
     /// - Parameter reply: called once, on this lane.
     func submit(_ request: GroupRequest, partition: Int32, reply: @escaping (GroupResponse) -> Void) {
         guard let shard = shards[partition] else { return reply(request.refusal(.notCoordinator)) }
-        shard.submit(request, reply: reply)
+        var isJoin = false
+        if case .join = request { isJoin = true }
+        shard.submit(request, needsName: isJoin, reply: reply)
     }
 }
 
@@ -70,13 +84,7 @@ extension SettingValues {
 extension BrokerLane {
     /// The partition of `__consumer_offsets` that keeps a group; nil while there is no such topic.
     func offsetsPartition(of group: String) -> TopicPartition? {
-        guard let topic = metadata.topics[GroupPartition.offsetsTopic], !topic.partitions.isEmpty else {
-            return nil
-        }
-        let count = Int32(clamping: topic.partitions.count)
-        return TopicPartition(
-            topic: GroupPartition.offsetsTopic,
-            partition: GroupPartition.partition(of: group, count: count))
+        coordinatorPartition(of: group, topic: GroupPartition.offsetsTopic)
     }
 
     /// Asks the coordinator of a group, on whichever lane it is.
@@ -92,21 +100,17 @@ extension BrokerLane {
     private func ask(
         _ partition: TopicPartition, _ request: GroupRequest, done: @escaping (GroupResponse) -> Void
     ) {
-        let owner = node.lanes[node.placement.lane(of: partition)]
-        if owner === self { return groups.submit(request, partition: partition.partition, reply: done) }
-        let back = WayBack(done)
-        let isSent = owner.lane.submit { [self] in
-            owner.groups.submit(request, partition: partition.partition) { response in
-                _ = self.lane.submit { back.done(response) }
-            }
-        }
-        if !isSent { done(request.refusal(.notCoordinator)) }
+        ask(
+            partition, lost: request.refusal(.notCoordinator),
+            work: { owner, reply in
+                owner.groups.submit(request, partition: partition.partition, reply: reply)
+            }, done: done)
     }
 
     /// Asks the coordinators of all partitions.
     func askAllGroups(_ request: GroupRequest, done: @escaping ([GroupResponse]) -> Void) {
         let count = metadata.topics[GroupPartition.offsetsTopic]?.partitions.count ?? 0
-        let gathering = GroupAnswers(count: count, done)
+        let gathering = CoordinatorAnswers(count: count, done)
         for number in 0..<count {
             ask(
                 TopicPartition(topic: GroupPartition.offsetsTopic, partition: Int32(clamping: number)),
@@ -120,44 +124,10 @@ extension BrokerLane {
     func askGroups(
         _ questions: [(group: String, request: GroupRequest)], done: @escaping ([GroupResponse]) -> Void
     ) {
-        let gathering = GroupAnswers(count: questions.count, done)
+        let gathering = CoordinatorAnswers(count: questions.count, done)
         for (number, question) in questions.enumerated() {
             askGroup(question.group, question.request) { gathering.take($0, number) }
         }
         if questions.isEmpty { gathering.finishIfEmpty() }
-    }
-}
-
-/// Carries what is called on one lane through another.
-private final class WayBack: @unchecked Sendable {
-    // @unchecked: called on the lane that made it, carried through the other.
-    let done: (GroupResponse) -> Void
-
-    init(_ done: @escaping (GroupResponse) -> Void) { self.done = done }
-}
-
-/// Answers about several groups on their way together. On the lane that asked.
-final class GroupAnswers {
-    private var answers: [GroupResponse?]
-    private var missingCount: Int
-    private let done: ([GroupResponse]) -> Void
-
-    init(count: Int, _ done: @escaping ([GroupResponse]) -> Void) {
-        answers = Array(repeating: nil, count: count)
-        missingCount = count
-        self.done = done
-    }
-
-    func take(_ answer: GroupResponse, _ number: Int) {
-        answers[number] = answer
-        missingCount -= 1
-        finishIfEmpty()
-    }
-
-    /// Where nothing was asked, nothing answers.
-    func finishIfEmpty() {
-        if missingCount > 0 { return }
-        missingCount = .max
-        done(answers.compactMap { $0 })
     }
 }

@@ -29,8 +29,23 @@ enum APIVersionsHandler {
             }
             return context.respond(APIVersionsResponse(errorCode: .invalidRequest, apiKeys: versions))
         }
-        context.respond(APIVersionsResponse(apiKeys: versions))
+        // Version 3 has no way to say that a feature may be off (KAFKA-17011).
+        context.respond(
+            APIVersionsResponse(
+                apiKeys: versions,
+                supportedFeatures: context.version >= 4 ? [transactions] : [],
+                finalizedFeaturesEpoch: 0,
+                finalizedFeatures: [
+                    APIVersionsResponse.FinalizedFeatureKey(
+                        name: transactions.name, maxVersionLevel: transactions.maxVersion,
+                        minVersionLevel: transactions.maxVersion)
+                ]))
     }
+
+    /// Version 2 stands for an epoch of its own for each transaction (KIP-890). It is the client's to use it
+    /// or not; what it does is told by the versions of its requests.
+    private static let transactions = APIVersionsResponse.SupportedFeatureKey(
+        name: "transaction.version", minVersion: 0, maxVersion: 2)
 
     /// A client of later times asks in a version that is not known here. It is answered in version 0, which
     /// it understands, with the versions that it may ask in (KIP-511).

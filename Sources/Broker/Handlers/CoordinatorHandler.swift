@@ -5,37 +5,48 @@ internal import KafkaProtocol
 internal import RaftController
 internal import RecordFormat
 
-/// FindCoordinator: which broker keeps a group.
+/// FindCoordinator: which broker keeps a group or a transactional ID.
 enum CoordinatorHandler {
     static let served = [
         ServedAPI(0...6) { (request: FindCoordinatorRequest, context) in handle(request, context) }
     ]
 
     /// What a key names (KIP-98, KIP-932).
-    private enum KeyType: Int8 { case group = 0, transaction, share }
+    private enum KeyType: Int8 {
+        case group = 0, transaction, share
+
+        /// Where such keys are kept; nil where nothing keeps them.
+        var topic: String? {
+            switch self {
+            case .group: GroupPartition.offsetsTopic
+            case .transaction: GroupPartition.transactionsTopic
+            case .share: nil
+            }
+        }
+    }
 
     private static func handle(_ request: FindCoordinatorRequest, _ context: RequestContext) {
         let keys = context.version < 4 ? [request.key] : request.coordinatorKeys
-        guard KeyType(rawValue: request.keyType) == .group else {
-            let error: ErrorCode =
-                KeyType(rawValue: request.keyType) == .transaction
-                ? .coordinatorNotAvailable : .invalidRequest
-            return respond(keys.map { refusal($0, error) }, context)
+        guard let topic = KeyType(rawValue: request.keyType)?.topic else {
+            return respond(keys.map { refusal($0, .invalidRequest) }, context)
         }
-        if context.broker.metadata.topics.id(named: GroupPartition.offsetsTopic) != nil {
-            return respond(keys.map { coordinator(of: $0, context) }, context)
-        }
-        let command = CreateTopics(topics: [
-            InternalTopics.new(GroupPartition.offsetsTopic, context.broker)
-        ])
+        provide(topic, context) { respond(keys.map { coordinator(of: $0, topic, context) }, context) }
+    }
+
+    /// Makes the topic of a coordinator where it is missing.
+    /// - Parameter done: called once, also where that failed.
+    static func provide(_ topic: String, _ context: RequestContext, done: @escaping @Sendable () -> Void) {
+        if context.broker.metadata.topics.id(named: topic) != nil { return done() }
+        let command = CreateTopics(topics: [InternalTopics.new(topic, context.broker)])
         context.node.controller.submit(command, on: context.broker) { result in
-            note(result, context)
-            respond(keys.map { coordinator(of: $0, context) }, context)
+            note(result, topic, context)
+            done()
         }
     }
 
     private static func note(
-        _ result: Result<[CreateTopics.TopicOutcome], CommandRefusal>, _ context: RequestContext
+        _ result: Result<[CreateTopics.TopicOutcome], CommandRefusal>, _ topic: String,
+        _ context: RequestContext
     ) {
         let refusal: CommandRefusal
         switch result {
@@ -46,16 +57,19 @@ enum CoordinatorHandler {
         }
         // Another connection was faster.
         if refusal.code == .topicAlreadyExists { return }
-        context.logRefusal("topic of groups not created", .error) {
-            [LogField("error", refusal.code), LogField("reason", refusal.message)]
+        context.logRefusal("topic of coordinators not created", .error) {
+            [
+                LogField("topic", topic), LogField("error", refusal.code),
+                LogField("reason", refusal.message),
+            ]
         }
     }
 
     private static func coordinator(
-        of key: String, _ context: RequestContext
+        of key: String, _ name: String, _ context: RequestContext
     ) -> FindCoordinatorResponse.Coordinator {
-        guard let partition = context.broker.offsetsPartition(of: key),
-            let topic = context.broker.metadata.topics[GroupPartition.offsetsTopic]
+        guard let partition = context.broker.coordinatorPartition(of: key, topic: name),
+            let topic = context.broker.metadata.topics[name]
         else { return refusal(key, .coordinatorNotAvailable) }
         let leader = topic.partitions[Int(partition.partition)].leader
         guard let broker = MetadataHandler.endpoints(context).first(where: { $0.id == leader }) else {

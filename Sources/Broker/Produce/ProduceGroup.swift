@@ -1,4 +1,6 @@
+internal import Coordinators
 internal import KafkaProtocol
+internal import LogStorage
 internal import RecordFormat
 internal import Replication
 internal import SystemIO
@@ -50,6 +52,7 @@ final class ProduceGroup: ProduceWaiter, @unchecked Sendable {
         // An append may finish earlier ones: they must not take themselves for the last.
         waitingCount += 1
         for index in parts.indices where !parts[index].isAnswered { append(index) }
+        owner.verifier.ask()
         finishOne()
     }
 
@@ -68,14 +71,61 @@ final class ProduceGroup: ProduceWaiter, @unchecked Sendable {
                 return parts[index].take(ProduceAnswer(.unknownTopicID))
             }
             guard let records else { throw .log(parts[index].partition, .emptyAppend) }
-            let appended = try leader.append(records, acks: operation.acks, waiter: self, part: index)
-            parts[index].take(ProduceAnswer(appended.result, logStartOffset: leader.log.logStartOffset))
-            if !appended.isAcknowledged {
-                parts[index].isWaiting = true
-                waitingCount += 1
+            if let header = Self.transactionalHeader(of: records) {
+                return confirm(records, header, index, leader)
             }
+            try append(records, index, leader, AppendTerms())
         } catch {
             parts[index].take(ProduceAnswer(error))
+        }
+    }
+
+    private func append(
+        _ records: BufferSlice, _ index: Int, _ leader: LeaderReplica, _ terms: AppendTerms
+    ) throws(ReplicaError) {
+        let appended = try leader.append(
+            records, acks: operation.acks, terms: terms, waiter: self, part: index)
+        parts[index].take(ProduceAnswer(appended.result, logStartOffset: leader.log.logStartOffset))
+        if !appended.isAcknowledged {
+            parts[index].isWaiting = true
+            waitingCount += 1
+        }
+    }
+
+    // MARK: Records of transactions
+
+    /// Nil where the records are of no transaction, or cannot be read, which the log finds out.
+    private static func transactionalHeader(of records: BufferSlice) -> RecordBatchHeader? {
+        guard RecordBatchHeader.isTransactional(records.bytes) else { return nil }
+        return try? RecordBatchHeader(parsing: records.bytes)
+    }
+
+    /// Appends once the coordinator of the transaction has confirmed that the partition is part of it.
+    private func confirm(
+        _ records: BufferSlice, _ header: RecordBatchHeader, _ index: Int, _ leader: LeaderReplica
+    ) {
+        let partition = parts[index].partition
+        let append = TransactionalAppend(
+            partition: partition, transactionalID: operation.transactionalID,
+            producer: CoordinatorProducer(id: header.producerID, epoch: header.producerEpoch),
+            sequence: header.baseSequence,
+            speech: TransactionSpeech(produceVersion: operation.context.version))
+        waitingCount += 1
+        owner.verifier.confirm(append, at: leader) { [self] confirmation in
+            defer { finishOne() }
+            // Nobody waits any more; a client that hears nothing sends it again.
+            if isCancelled { return parts[index].take(ProduceAnswer(.requestTimedOut)) }
+            switch confirmation {
+            case .refused(let code): parts[index].take(ProduceAnswer(code))
+            case .confirmed(let requirement):
+                do throws(ReplicaError) {
+                    try self.append(
+                        records, index, try owner.replicas.leader(of: partition),
+                        AppendTerms(verification: requirement))
+                } catch {
+                    parts[index].take(ProduceAnswer(error))
+                }
+            }
         }
     }
 

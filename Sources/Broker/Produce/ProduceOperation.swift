@@ -17,6 +17,8 @@ final class ProduceOperation: TimerHandler, @unchecked Sendable {
     let acks: RequiredAcks
     private let timeoutMilliseconds: Int64
     private let topics: [ProduceRequest.TopicProduceData]
+    /// Of a producer with transactions; empty otherwise.
+    let transactionalID: String
     private var groups: [ProduceGroup] = []
     private var pendingGroupCount = 0
     private var timer: TimerID?
@@ -27,6 +29,7 @@ final class ProduceOperation: TimerHandler, @unchecked Sendable {
         self.acks = acks
         timeoutMilliseconds = Int64(request.timeoutMilliseconds)
         topics = request.topicData
+        transactionalID = request.transactionalID ?? ""
     }
 
     /// - Parameter frame: holds the batches, which are handed on without a copy.

@@ -7,6 +7,8 @@ public final class GroupMachine: CoordinatorMachine {
     public typealias Request = GroupRequest
     /// What it writes.
     public typealias Record = GroupRecord
+    /// Others do nothing for it.
+    public typealias Order = Never
 
     /// May be changed at any time; what has begun goes on as it was.
     public var settings: GroupSettings
@@ -24,9 +26,14 @@ public final class GroupMachine: CoordinatorMachine {
 
     // MARK: Records
 
-    public func replay(key: RawSpan, value: RawSpan?) throws(ProtocolError) {
+    public func replay(
+        key: RawSpan, value: RawSpan?, by producer: CoordinatorProducer?
+    ) throws(ProtocolError) {
         switch try GroupRecord(key: key, value: value) {
+        case .offset(let key, let committed?) where producer != nil:
+            if let producer { hold(key, committed, by: producer.id, Self.loading) }
         case .offset(let key, let committed): apply(key, committed, Self.loading)
+        case .pendingOffset, .endOfTransaction: break
         case .classicGroup(let id, let value?): groups[id] = ClassicGroup(id, value)
         case .classicGroup(let id, nil): forget(id, Self.loading)
         case nil: break
@@ -40,6 +47,9 @@ public final class GroupMachine: CoordinatorMachine {
         for record in records {
             switch record {
             case .offset(let key, let committed): apply(key, committed, now)
+            case .pendingOffset(let key, let committed, let producer):
+                hold(key, committed, by: producer.id, now)
+            case .endOfTransaction(let end): endTransaction(of: end.producer.id, isCommit: end.isCommit, now)
             case .classicGroup(let id, _?): groups[id]?.isRecorded = true
             case .classicGroup(let id, nil): forget(id, now)
             }
@@ -49,6 +59,25 @@ public final class GroupMachine: CoordinatorMachine {
     private func apply(_ key: OffsetKey, _ committed: CommittedOffset?, _ now: CoordinatorMoment) {
         if committed != nil && groups[key.group] == nil { groups[key.group] = ClassicGroup(key.group, now) }
         offsets.set(key, committed)
+    }
+
+    /// The offset counts when the transaction is committed.
+    private func hold(
+        _ key: OffsetKey, _ committed: CommittedOffset, by producer: ProducerID, _ now: CoordinatorMoment
+    ) {
+        if groups[key.group] == nil { groups[key.group] = ClassicGroup(key.group, now) }
+        offsets.hold(key, committed, by: producer)
+    }
+
+    public func replayMarker(by producer: CoordinatorProducer, isCommit: Bool) {
+        endTransaction(of: producer.id, isCommit: isCommit, Self.loading)
+    }
+
+    private func endTransaction(of producer: ProducerID, isCommit: Bool, _ now: CoordinatorMoment) {
+        for key in offsets.decide(producer, isCommit: isCommit)
+        where isCommit && groups[key.group] == nil {
+            groups[key.group] = ClassicGroup(key.group, now)
+        }
     }
 
     private func forget(_ id: String, _ now: CoordinatorMoment) {
@@ -88,6 +117,11 @@ public final class GroupMachine: CoordinatorMachine {
             effects.answer(token, .commit(commit(request, caller, now, &effects)))
         case .fetch(let group, let requireStable):
             effects.answer(token, .fetch(fetch(group, requireStable: requireStable)))
+        case .transactionalCommit(let request, let caller):
+            effects.answer(token, .transactionalCommit(commit(request, caller, now, &effects)))
+        case .endTransaction(let end):
+            effects.records.append(.endOfTransaction(end))
+            effects.answer(token, .transactionEnded(.none))
         case .deleteOffsets(let request):
             effects.answer(token, .deleteOffsets(deleteOffsets(request, &effects)))
         case .describe(let group, let caller): effects.answer(token, .describe(describe(group, caller)))

@@ -54,10 +54,39 @@ public struct CommittedOffset: Hashable, Sendable {
     }
 }
 
+/// The end of a transaction, as its marker says it.
+public struct TransactionEnd: Hashable, Sendable {
+    public let producer: CoordinatorProducer
+    public let isCommit: Bool
+    /// Of the transaction coordinator.
+    public let coordinatorEpoch: Int32
+    /// See `ProducerStates.checkMarker`.
+    public let transactionVersion: Int16
+
+    public init(
+        producer: CoordinatorProducer, isCommit: Bool, coordinatorEpoch: Int32, transactionVersion: Int16
+    ) {
+        self.producer = producer
+        self.isCommit = isCommit
+        self.coordinatorEpoch = coordinatorEpoch
+        self.transactionVersion = transactionVersion
+    }
+
+    /// The control record.
+    public var record: CoordinatorRecordBytes {
+        let record = ControlRecord.endTransaction(isCommit: isCommit, coordinatorEpoch: coordinatorEpoch)
+        return CoordinatorRecordBytes(key: record.encodedKey(), value: record.encodedValue())
+    }
+}
+
 /// A record of `__consumer_offsets`.
 public enum GroupRecord: CoordinatorRecord, Equatable {
     /// Nil: the offset is deleted.
     case offset(OffsetKey, CommittedOffset?)
+    /// Counts once the producer's transaction is committed.
+    case pendingOffset(OffsetKey, CommittedOffset, by: CoordinatorProducer)
+    /// The control record that decides what a producer's transaction has committed.
+    case endOfTransaction(TransactionEnd)
     /// Nil: the group is deleted.
     case classicGroup(String, GroupMetadataValue?)
 
@@ -66,8 +95,19 @@ public enum GroupRecord: CoordinatorRecord, Equatable {
     private static let valueVersion: Int16 = 3
     private static let expiringValueVersion: Int16 = 1
 
+    public var batchKind: CoordinatorBatchKind {
+        switch self {
+        case .pendingOffset(_, _, let producer): .transactional(producer)
+        case .endOfTransaction(let end):
+            .marker(end.producer, transactionVersion: end.transactionVersion)
+        default: .plain
+        }
+    }
+
     public func encoded() throws(ProtocolError) -> CoordinatorRecordBytes {
         switch self {
+        case .pendingOffset(let key, let committed, _): return try Self.offset(key, committed).encoded()
+        case .endOfTransaction(let end): return end.record
         case .offset(let key, let committed):
             let keyBytes = try OffsetCommitKey(group: key.group, topic: key.topic, partition: key.partition)
                 .encodedVersioned(Self.offsetKeyVersion)

@@ -24,6 +24,9 @@ public enum GroupRequest: CoordinatorRequest {
     case leave(LeaveGroupRequest, GroupCaller)
     case commit(OffsetCommitRequest, GroupCaller)
     case fetch(OffsetFetchRequest.OffsetFetchRequestGroup, requireStable: Bool)
+    /// Offsets that count once the transaction is committed.
+    case transactionalCommit(TxnOffsetCommitRequest, GroupCaller)
+    case endTransaction(TransactionEnd)
     case deleteOffsets(OffsetDeleteRequest)
     case describe(group: String, GroupCaller)
     /// Filters that are empty let all pass.
@@ -40,6 +43,9 @@ public enum GroupRequest: CoordinatorRequest {
         case .commit(let request, _): .commit(request.refused(Self.commitCode(code)))
         case .fetch(let group, _):
             .fetch(OffsetFetchResponse.OffsetFetchResponseGroup(groupID: group.groupID, errorCode: code))
+        case .transactionalCommit(let request, _):
+            .transactionalCommit(request.refused(Self.commitCode(code)))
+        case .endTransaction: .transactionEnded(code)
         case .deleteOffsets: .deleteOffsets(OffsetDeleteResponse(errorCode: code))
         case .describe(let group, _):
             .describe(DescribeGroupsResponse.DescribedGroup(errorCode: code, groupID: group))
@@ -66,6 +72,8 @@ public enum GroupResponse: Sendable {
     case leave(LeaveGroupResponse)
     case commit(OffsetCommitResponse)
     case fetch(OffsetFetchResponse.OffsetFetchResponseGroup)
+    case transactionalCommit(TxnOffsetCommitResponse)
+    case transactionEnded(ErrorCode)
     case deleteOffsets(OffsetDeleteResponse)
     case describe(DescribeGroupsResponse.DescribedGroup)
     case list(ListGroupsResponse)
@@ -81,6 +89,21 @@ extension OffsetCommitRequest {
                     name: topic.name, topicID: topic.topicID,
                     partitions: topic.partitions.map {
                         OffsetCommitResponse.OffsetCommitResponsePartition(
+                            partitionIndex: $0.partitionIndex, errorCode: code)
+                    })
+            })
+    }
+}
+
+extension TxnOffsetCommitRequest {
+    /// The same code for every partition.
+    public func refused(_ code: ErrorCode) -> TxnOffsetCommitResponse {
+        TxnOffsetCommitResponse(
+            topics: topics.map { topic in
+                TxnOffsetCommitResponse.TxnOffsetCommitResponseTopic(
+                    name: topic.name,
+                    partitions: topic.partitions.map {
+                        TxnOffsetCommitResponse.TxnOffsetCommitResponsePartition(
                             partitionIndex: $0.partitionIndex, errorCode: code)
                     })
             })

@@ -15,5 +15,9 @@ public struct GroupSettings: Hashable, Sendable {
     /// `offsets.retention.check.interval.ms`
     public var offsetsRetentionCheck: Int64 = 600_000
 
+    /// Offsets that transactions hold at a time, all groups of the partition together: 100,000 take some 30
+    /// MB.
+    public var maximumPendingOffsets = 100_000
+
     public init() {}
 }

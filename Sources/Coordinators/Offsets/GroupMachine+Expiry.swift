@@ -15,9 +15,14 @@ extension GroupMachine {
         guard let group = groups[id] else { return }
         effects.isAtomic = false
         let all = offsets.sorted(of: id)
-        let expired = all.filter { isExpired($0.key, $0.committed, group, now) }
+        let expired = all.filter {
+            // A transaction is about to commit it anew.
+            !offsets.hasPending($0.key) && isExpired($0.key, $0.committed, group, now)
+        }
         for (key, _) in expired { effects.records.append(.offset(key, nil)) }
-        guard expired.count == all.count, group.state == .empty, group.pendingJoins.isEmpty else { return }
+        guard expired.count == all.count, group.state == .empty, group.pendingJoins.isEmpty,
+            !offsets.hasPending(of: id)
+        else { return }
         if group.isRecorded || !expired.isEmpty {
             effects.records.append(.classicGroup(id, nil))
         } else {

@@ -40,6 +40,61 @@ extension GroupMachine {
             })
     }
 
+    // MARK: TxnOffsetCommit
+
+    /// Offsets of a transaction are held until its marker comes.
+    func commit(
+        _ request: TxnOffsetCommitRequest, _ caller: GroupCaller, _ now: CoordinatorMoment,
+        _ effects: inout Effects
+    ) -> TxnOffsetCommitResponse {
+        if let problem = commitProblem(request, now) { return request.refused(problem) }
+        let producer = CoordinatorProducer(id: request.producerID, epoch: request.producerEpoch)
+        return TxnOffsetCommitResponse(
+            topics: request.topics.map { topic in
+                TxnOffsetCommitResponse.TxnOffsetCommitResponseTopic(
+                    name: topic.name,
+                    partitions: topic.partitions.map { partition in
+                        let metadata = partition.committedMetadata ?? ""
+                        let isTooLong = metadata.utf8.count > settings.offsetMetadataByteCount
+                        if !isTooLong {
+                            let key = OffsetKey(
+                                group: request.groupID, topic: topic.name,
+                                partition: partition.partitionIndex)
+                            let committed = CommittedOffset(
+                                offset: partition.committedOffset,
+                                leaderEpoch: partition.committedLeaderEpoch, metadata: metadata,
+                                commitTimestamp: now.wallClockMilliseconds)
+                            effects.records.append(.pendingOffset(key, committed, by: producer))
+                        }
+                        return TxnOffsetCommitResponse.TxnOffsetCommitResponsePartition(
+                            partitionIndex: partition.partitionIndex,
+                            errorCode: isTooLong ? .offsetMetadataTooLarge : .none)
+                    })
+            })
+    }
+
+    private func commitProblem(_ request: TxnOffsetCommitRequest, _ now: CoordinatorMoment) -> ErrorCode? {
+        let count = request.topics.reduce(0) { $0 + $1.partitions.count }
+        // They go when transactions end, so that another attempt may do.
+        if offsets.pendingCount + count > settings.maximumPendingOffsets { return .coordinatorNotAvailable }
+        guard let group = groups[request.groupID] else {
+            return request.generationID < 0 ? nil : .illegalGeneration
+        }
+        if request.generationID < 0 && group.state == .empty { return nil }
+        // Clients before version 3 do not say who they are, and are believed.
+        guard request.generationID >= 0 || !request.memberID.isEmpty || request.groupInstanceID != nil else {
+            return nil
+        }
+        if let problem = group.problem(request.memberID, request.groupInstanceID) { return problem }
+        if request.generationID != group.generation { return .illegalGeneration }
+        if let place = group.members.place(of: request.memberID) {
+            touch(group, place, group.members[place].sessionTimeout, now)
+        }
+        return nil
+    }
+
+    // MARK: Who commits
+
     private func commitProblem(
         _ request: OffsetCommitRequest, _ caller: GroupCaller, _ now: CoordinatorMoment
     ) -> ErrorCode? {
@@ -65,14 +120,23 @@ extension GroupMachine {
 
     // MARK: OffsetFetch
 
-    /// - Parameter requireStable: says which offsets are about to be changed by a transaction; there is none
-    ///   before offsets are committed in transactions.
+    /// - Parameter requireStable: says which offsets are about to be changed by a transaction, instead of
+    /// what
+    ///   they are before it (KIP-447).
     func fetch(
         _ request: OffsetFetchRequest.OffsetFetchRequestGroup, requireStable: Bool
     ) -> OffsetFetchResponse.OffsetFetchResponseGroup {
         typealias Topics = OffsetFetchResponse.OffsetFetchResponseTopics
         typealias Partitions = OffsetFetchResponse.OffsetFetchResponsePartitions
-        func answer(_ partition: Int32, _ committed: CommittedOffset?) -> Partitions {
+        let id = request.groupID
+        func answer(_ topic: String, _ partition: Int32, _ committed: CommittedOffset?) -> Partitions {
+            if requireStable,
+                offsets.hasPending(OffsetKey(group: id, topic: topic, partition: partition))
+            {
+                return Partitions(
+                    partitionIndex: partition, committedOffset: Offset(-1), metadata: "",
+                    errorCode: .unstableOffsetCommit)
+            }
             guard let committed else {
                 return Partitions(partitionIndex: partition, committedOffset: Offset(-1), metadata: "")
             }
@@ -80,7 +144,6 @@ extension GroupMachine {
                 partitionIndex: partition, committedOffset: committed.offset,
                 committedLeaderEpoch: committed.leaderEpoch, metadata: committed.metadata)
         }
-        let id = request.groupID
         guard let asked = request.topics else {
             let all = offsets.topics(of: id).sorted { $0.key < $1.key }
             return OffsetFetchResponse.OffsetFetchResponseGroup(
@@ -88,7 +151,7 @@ extension GroupMachine {
                 topics: all.map { name, partitions in
                     Topics(
                         name: name,
-                        partitions: partitions.sorted { $0.key < $1.key }.map { answer($0, $1) })
+                        partitions: partitions.sorted { $0.key < $1.key }.map { answer(name, $0, $1) })
                 })
         }
         return OffsetFetchResponse.OffsetFetchResponseGroup(
@@ -96,7 +159,9 @@ extension GroupMachine {
             topics: asked.map { topic in
                 Topics(
                     name: topic.name, topicID: topic.topicID,
-                    partitions: topic.partitionIndexes.map { answer($0, offsets[id, topic.name, $0]) })
+                    partitions: topic.partitionIndexes.map {
+                        answer(topic.name, $0, offsets[id, topic.name, $0])
+                    })
             })
     }
 
@@ -117,11 +182,10 @@ extension GroupMachine {
                     name: topic.name,
                     partitions: topic.partitions.map { partition in
                         let index = partition.partitionIndex
-                        if !isUsed && offsets[group.id, topic.name, index] != nil {
-                            effects.records.append(
-                                .offset(
-                                    OffsetKey(group: group.id, topic: topic.name, partition: index), nil))
-                        }
+                        let key = OffsetKey(group: group.id, topic: topic.name, partition: index)
+                        let isKnown =
+                            offsets[group.id, topic.name, index] != nil || offsets.hasPending(key)
+                        if !isUsed && isKnown { effects.records.append(.offset(key, nil)) }
                         return OffsetDeleteResponse.OffsetDeleteResponsePartition(
                             partitionIndex: index, errorCode: isUsed ? .groupSubscribedToTopic : .none)
                     })

@@ -9,6 +9,8 @@ public enum CoordinatorLogError: Error, Hashable, Sendable {
     case unavailable
     /// The records are more than the topic takes in a batch.
     case tooLarge
+    /// The log takes nothing like it of this producer: it is fenced, or its transaction is not known.
+    case refused(ErrorCode)
 
     /// What whoever asked is told.
     public var code: ErrorCode {
@@ -16,6 +18,7 @@ public enum CoordinatorLogError: Error, Hashable, Sendable {
         case .notLeader: .notCoordinator
         case .unavailable: .coordinatorNotAvailable
         case .tooLarge: .recordListTooLarge
+        case .refused(let code): code
         }
     }
 }
@@ -30,6 +33,6 @@ public protocol CoordinatorLog: AnyObject {
     ///
     /// - Returns: the offset after them.
     func append(
-        _ records: [CoordinatorRecordBytes], at timestamp: Timestamp
+        _ records: [CoordinatorRecordBytes], _ kind: CoordinatorBatchKind, at timestamp: Timestamp
     ) throws(CoordinatorLogError) -> Offset
 }

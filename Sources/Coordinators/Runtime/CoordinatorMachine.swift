@@ -12,10 +12,38 @@ public struct CoordinatorRecordBytes: Hashable, Sendable {
     }
 }
 
+/// One incarnation of a transactional producer.
+public struct CoordinatorProducer: Hashable, Sendable {
+    public let id: ProducerID
+    public let epoch: ProducerEpoch
+
+    public init(id: ProducerID, epoch: ProducerEpoch) {
+        self.id = id
+        self.epoch = epoch
+    }
+}
+
+/// In which kind of batch a record stands.
+public enum CoordinatorBatchKind: Hashable, Sendable {
+    case plain
+    /// Counts once the producer's transaction is committed.
+    case transactional(CoordinatorProducer)
+    /// The marker that ends a transaction: a control record. See `ProducerStates.checkMarker` for the
+    /// version.
+    case marker(CoordinatorProducer, transactionVersion: Int16)
+}
+
 /// What a coordinator writes, as a value.
 public protocol CoordinatorRecord: Sendable {
+    /// Records of one decision that differ in this are appended in several batches.
+    var batchKind: CoordinatorBatchKind { get }
+
     /// - Throws: when a field is too long for its place.
     func encoded() throws(ProtocolError) -> CoordinatorRecordBytes
+}
+
+extension CoordinatorRecord {
+    public var batchKind: CoordinatorBatchKind { .plain }
 }
 
 /// What a coordinator is asked.
@@ -46,11 +74,13 @@ public struct ReplyToken: Hashable, Sendable {
     public init(_ rawValue: UInt64) { self.rawValue = rawValue }
 }
 
-/// What a state machine wants done: records that are appended together, and answers that are given once all
-/// that came before them is committed.
-public struct CoordinatorEffects<Record: CoordinatorRecord, Response: Sendable> {
+/// What a state machine wants done: records that are appended together, and answers and orders that go out
+/// once all that came before them is committed.
+public struct CoordinatorEffects<Record: CoordinatorRecord, Response: Sendable, Order: Sendable> {
     public var records: [Record] = []
     public var answers: [(token: ReplyToken, response: Response)] = []
+    /// What others are to do; forgotten when the records are not taken.
+    public var orders: [Order] = []
     /// Whether all records count or none. Others may be appended in several batches.
     public var isAtomic = true
 
@@ -67,17 +97,23 @@ public struct CoordinatorEffects<Record: CoordinatorRecord, Response: Sendable> 
 ///
 /// Every state that outlives its process is in the records: replaying them in their order gives it back. What
 /// a machine has beside it, such as who waits and since when, begins anew.
-public protocol CoordinatorMachine: AnyObject {
+public protocol CoordinatorMachine: AnyObject, SendableMetatype {
     associatedtype Request: CoordinatorRequest
     associatedtype Record: CoordinatorRecord
-    typealias Effects = CoordinatorEffects<Record, Request.Response>
+    /// What it has others do.
+    associatedtype Order: Sendable
+    typealias Effects = CoordinatorEffects<Record, Request.Response, Order>
 
     // MARK: Loading
 
     /// Takes a record of the log, in its order.
     ///
+    /// - Parameter producer: in whose transaction it stands; nil for one that counts at once.
     /// - Throws: when a record of a kind that is known cannot be read.
-    func replay(key: RawSpan, value: RawSpan?) throws(ProtocolError)
+    func replay(key: RawSpan, value: RawSpan?, by producer: CoordinatorProducer?) throws(ProtocolError)
+
+    /// Takes the marker that ends a transaction, in the order of the log.
+    func replayMarker(by producer: CoordinatorProducer, isCommit: Bool)
 
     /// The log has been replayed; timers begin.
     func loaded(_ now: CoordinatorMoment, _ effects: inout Effects)
@@ -105,4 +141,11 @@ public protocol CoordinatorMachine: AnyObject {
     /// Does one thing that is due.
     /// - Returns: false when nothing is.
     func expire(_ now: CoordinatorMoment, _ effects: inout Effects) -> Bool
+}
+
+extension CoordinatorMachine {
+    /// Takes a record that counts at once.
+    public func replay(key: RawSpan, value: RawSpan?) throws(ProtocolError) {
+        try replay(key: key, value: value, by: nil)
+    }
 }

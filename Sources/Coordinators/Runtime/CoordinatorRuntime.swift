@@ -37,11 +37,14 @@ public final class CoordinatorRuntime<Machine: CoordinatorMachine> {
     private struct Held {
         let endOffset: Offset
         let answers: [(token: ReplyToken, response: Response)]
+        let orders: [Machine.Order]
     }
 
     public let machine: Machine
     public let log: any CoordinatorLog
     public private(set) var stage = Stage.loading
+    /// Carries out what the machine has others do, once everything that it rests on is committed.
+    public var carryOutOrder: (Machine.Order) -> Void = { _ in }
     /// By token, until they are answered.
     private var waiting: [ReplyToken: Waiting] = [:]
     /// Answers that wait for the log, in its order; those before `firstHeld` have been given.
@@ -113,16 +116,17 @@ public final class CoordinatorRuntime<Machine: CoordinatorMachine> {
     // MARK: The log
 
     private func carryOut(_ effects: Machine.Effects, _ now: CoordinatorMoment) {
-        if effects.records.isEmpty { return hold(effects.answers) }
+        if effects.records.isEmpty { return hold(effects.answers, effects.orders) }
         do throws(CoordinatorLogError) {
             try append(effects, now)
-            hold(effects.answers)
+            hold(effects.answers, effects.orders)
         } catch {
             for answer in effects.answers { refuse(answer.token, error.code) }
+            guard stage == .active else { return }
             var next = Machine.Effects()
             machine.refused(effects.records, now, &next)
             invariant(next.records.isEmpty, "records that say that records were refused")
-            hold(next.answers)
+            hold(next.answers, next.orders)
         }
     }
 
@@ -132,7 +136,10 @@ public final class CoordinatorRuntime<Machine: CoordinatorMachine> {
         while first < effects.records.count {
             var batch: [CoordinatorRecordBytes] = []
             var byteCount = 0
-            while first + batch.count < effects.records.count {
+            let kind = effects.records[first].batchKind
+            while first + batch.count < effects.records.count,
+                effects.records[first + batch.count].batchKind == kind
+            {
                 let record: CoordinatorRecordBytes
                 do {
                     record = try effects.records[first + batch.count].encoded()
@@ -144,7 +151,7 @@ public final class CoordinatorRuntime<Machine: CoordinatorMachine> {
                 byteCount += size
                 batch.append(record)
             }
-            endOffset = try log.append(batch, at: timestamp)
+            endOffset = try log.append(batch, kind, at: timestamp)
             machine.appended(Array(effects.records[first..<(first + batch.count)]), now)
             first += batch.count
         }
@@ -155,7 +162,7 @@ public final class CoordinatorRuntime<Machine: CoordinatorMachine> {
         if stage != .active { return }
         let committed = log.highWatermark
         while firstHeld < held.count, held[firstHeld].endOffset <= committed {
-            let answers = held[firstHeld].answers
+            let next = held[firstHeld]
             firstHeld += 1
             if firstHeld == held.count {
                 held.removeAll(keepingCapacity: true)
@@ -164,26 +171,31 @@ public final class CoordinatorRuntime<Machine: CoordinatorMachine> {
                 held.removeFirst(firstHeld)
                 firstHeld = 0
             }
-            release(answers)
+            release(next.answers, next.orders)
         }
     }
 
-    private func hold(_ answers: [(token: ReplyToken, response: Response)]) {
-        if answers.isEmpty { return }
-        if firstHeld == held.count && log.highWatermark >= endOffset { return release(answers) }
-        held.append(Held(endOffset: endOffset, answers: answers))
+    private func hold(_ answers: [(token: ReplyToken, response: Response)], _ orders: [Machine.Order]) {
+        if answers.isEmpty && orders.isEmpty { return }
+        if firstHeld == held.count && log.highWatermark >= endOffset { return release(answers, orders) }
+        held.append(Held(endOffset: endOffset, answers: answers, orders: orders))
     }
 
-    private func release(_ answers: [(token: ReplyToken, response: Response)]) {
+    private func release(_ answers: [(token: ReplyToken, response: Response)], _ orders: [Machine.Order]) {
         for answer in answers {
+            // An answer may have had consequences that ended this; then all are answered.
+            guard stage == .active else { return }
             guard let one = waiting.removeValue(forKey: answer.token) else {
                 invariantFailed("a request that was answered twice, or never made")
             }
             one.reply(answer.response)
         }
+        for order in orders where stage == .active { carryOutOrder(order) }
     }
 
     private func refuse(_ token: ReplyToken, _ code: ErrorCode) {
+        // A log that fails may end this before it says no.
+        guard stage == .active else { return }
         guard let one = waiting.removeValue(forKey: token) else {
             invariantFailed("a request that was answered twice, or never made")
         }

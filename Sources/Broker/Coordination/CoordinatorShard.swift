@@ -1,46 +1,67 @@
 internal import Base
 internal import Coordinators
 internal import KafkaProtocol
+internal import LogStorage
 internal import RecordFormat
 internal import Replication
 internal import SystemIO
 internal import Transport
 
-/// The coordinator of one partition of `__consumer_offsets` on the lane that owns the partition: loads what
-/// the log has, then serves, with the lane's timers.
-final class GroupShard: TimerHandler, FetchWaiter, @unchecked Sendable {
+/// The coordinator of one partition of its topic on the lane that owns the partition: loads what the log has,
+/// then serves, with the lane's timers.
+final class CoordinatorShard<Machine: CoordinatorMachine>: TimerHandler, FetchWaiter, @unchecked Sendable {
     // @unchecked: touched on its lane only.
 
     let partition: TopicPartition
     private unowned let broker: BrokerLane
-    private let log: OffsetsLog
-    private var runtime: CoordinatorRuntime<GroupMachine>
-    private var replay = OffsetsReplay()
+    private let log: ReplicatedCoordinatorLog
+    private let make: () -> Machine
+    /// Carries out what the machine has others do.
+    private let carryOut: (Machine.Order, CoordinatorShard) -> Void
+    private var runtime: CoordinatorRuntime<Machine>
+    private var replay = CoordinatorReplay()
     private var armed: (deadline: UInt64, timer: TimerID)?
     private var began: UInt64
     private var isOver = false
+    /// Counts the lives of the state, so that what was begun in one is not taken for another's.
+    private(set) var life = 0
 
-    init(_ partition: TopicPartition, settings: GroupSettings, codec: CompressionCodec, broker: BrokerLane) {
+    /// - Parameter make: a machine that knows nothing yet.
+    init(
+        _ partition: TopicPartition, codec: CompressionCodec, broker: BrokerLane,
+        make: @escaping () -> Machine,
+        carryOut: @escaping (Machine.Order, CoordinatorShard) -> Void = { _, _ in }
+    ) {
         self.partition = partition
         self.broker = broker
-        log = OffsetsLog(partition, codec: codec, broker: broker)
-        runtime = CoordinatorRuntime(machine: GroupMachine(settings), log: log)
+        self.make = make
+        self.carryOut = carryOut
+        log = ReplicatedCoordinatorLog(partition, codec: codec, broker: broker)
+        runtime = CoordinatorRuntime(machine: make(), log: log)
         began = broker.lane.now
         // The replica may tell of lost appends when this has been let go of.
         log.finished = { [weak self] error in self?.appendFinished(error) }
+        begin()
+    }
+
+    private func begin() {
+        runtime.carryOutOrder = { [weak self] order in
+            if let self { carryOut(order, self) }
+        }
         loadSoon()
     }
 
     var isActive: Bool { runtime.stage == .active }
-    var groupCount: Int { runtime.machine.groupCount }
-
-    func update(_ settings: GroupSettings) { runtime.machine.settings = settings }
+    var machine: Machine { runtime.machine }
 
     private var now: CoordinatorMoment {
         CoordinatorMoment(
             monotonicMilliseconds: Int64(clamping: broker.lane.now / 1_000_000),
             wallClockMilliseconds: broker.lane.timeSource.wallClockMilliseconds())
     }
+
+    /// Of the leader, nil where the partition is not led here.
+    var leaderEpoch: LeaderEpoch? { try? broker.replicas.leader(of: partition).leaderEpoch }
 
     // MARK: Loading
 
@@ -50,21 +71,21 @@ final class GroupShard: TimerHandler, FetchWaiter, @unchecked Sendable {
 
     private func load() {
         guard !isOver, runtime.stage == .loading else { return }
-        do throws(OffsetsReplayError) {
+        do throws(CoordinatorReplayError) {
             guard try readOn() else { return }
         } catch {
             broker.logger.log(
-                .error, "groups cannot be loaded",
+                .error, "coordinator cannot be loaded",
                 [LogField("partition", partition), LogField("reason", error)])
             return runtime.end(.notCoordinator)
         }
         if replay.recordCount > 0 {
             let milliseconds = (broker.lane.now - began) / 1_000_000
             broker.logger.log(
-                .info, "groups loaded",
+                .info, "coordinator loaded",
                 [
-                    LogField("partition", partition), LogField("groups", groupCount),
-                    LogField("records", replay.recordCount), LogField("milliseconds", milliseconds),
+                    LogField("partition", partition), LogField("records", replay.recordCount),
+                    LogField("milliseconds", milliseconds),
                 ])
         }
         runtime.activate(endOffset: replay.nextOffset ?? .zero, now)
@@ -72,7 +93,7 @@ final class GroupShard: TimerHandler, FetchWaiter, @unchecked Sendable {
     }
 
     /// - Returns: whether all is read and committed; otherwise `load` is called again.
-    private func readOn() throws(OffsetsReplayError) -> Bool {
+    private func readOn() throws(CoordinatorReplayError) -> Bool {
         let leader: LeaderReplica
         do {
             leader = try broker.replicas.leader(of: partition)
@@ -99,11 +120,11 @@ final class GroupShard: TimerHandler, FetchWaiter, @unchecked Sendable {
     /// Nobody knows what of the log is left: it is read again.
     private func reload() {
         runtime.end(.notCoordinator)
-        let settings = runtime.machine.settings
-        runtime = CoordinatorRuntime(machine: GroupMachine(settings), log: log)
-        replay = OffsetsReplay()
+        life += 1
+        runtime = CoordinatorRuntime(machine: make(), log: log)
+        replay = CoordinatorReplay()
         began = broker.lane.now
-        loadSoon()
+        begin()
     }
 
     /// The partition is led here again, or still; what could not be loaded before is tried again.
@@ -113,10 +134,15 @@ final class GroupShard: TimerHandler, FetchWaiter, @unchecked Sendable {
 
     // MARK: Requests
 
-    /// - Parameter reply: called once, on this lane.
-    func submit(_ request: GroupRequest, reply: @escaping (GroupResponse) -> Void) {
+    /// - Parameters:
+    ///   - needsName: whether the request may make a name that nobody else may have.
+    ///   - reply: called once, on this lane.
+    func submit(
+        _ request: Machine.Request, needsName: Bool = false,
+        reply: @escaping (Machine.Request.Response) -> Void
+    ) {
         var random = UniqueID.zero
-        if case .join = request {
+        if needsName {
             let (high, low) = SystemRandom.identifier()
             random = UniqueID(high: high, low: low)
         }
@@ -124,11 +150,21 @@ final class GroupShard: TimerHandler, FetchWaiter, @unchecked Sendable {
         arm()
     }
 
+    /// As `submit`, for a request that adds to a transaction, which the coordinator has confirmed.
+    func submit(
+        _ request: Machine.Request, verifiedBy verification: TransactionVerification.Requirement,
+        reply: @escaping (Machine.Request.Response) -> Void
+    ) {
+        log.verification = verification
+        submit(request, reply: reply)
+        log.verification = .none
+    }
+
     private func appendFinished(_ error: ReplicaError?) {
         guard let error else { return runtime.advance() }
         guard runtime.stage == .active, !isOver else { return }
         broker.logger.log(
-            .error, "group records lost, groups are loaded again",
+            .error, "records of a coordinator lost, it is loaded again",
             [LogField("partition", partition), LogField("reason", error)])
         reload()
     }

@@ -6,7 +6,7 @@ internal import Replication
 internal import SystemIO
 
 /// Why a coordinator's log could not be read.
-enum OffsetsReplayError: Error, CustomStringConvertible {
+enum CoordinatorReplayError: Error, CustomStringConvertible {
     case replica(ReplicaError)
     case io(IOError)
     case batch(Offset, RecordBatchError)
@@ -24,12 +24,9 @@ enum OffsetsReplayError: Error, CustomStringConvertible {
     }
 }
 
-/// Reads a partition of `__consumer_offsets` into a state machine, a piece at a time, so that nothing else of
-/// the lane waits for long.
-///
-/// What a transaction has written counts once its marker says so; what is undecided at the end of the log is
-/// left out.
-struct OffsetsReplay {
+/// Reads a partition of a coordinator's topic into a state machine, a piece at a time, so that nothing else
+/// of the lane waits for long.
+struct CoordinatorReplay {
     private struct Entry {
         let offset: Offset
         let key: [UInt8]
@@ -40,7 +37,6 @@ struct OffsetsReplay {
     private(set) var recordCount = 0
     private let decompressor = Decompressor()
     private var buffer = IOBuffer(byteCount: 64 << 10)
-    private var undecided: [ProducerID: [Entry]] = [:]
 
     /// How many bytes are read in one go, where the first batch is not larger.
     private static let pieceByteCount = 1 << 20
@@ -48,8 +44,8 @@ struct OffsetsReplay {
     /// Reads on.
     /// - Returns: whether the end of the log has been reached.
     mutating func read(
-        _ leader: LeaderReplica, into machine: GroupMachine
-    ) throws(OffsetsReplayError) -> Bool {
+        _ leader: LeaderReplica, into machine: some CoordinatorMachine
+    ) throws(CoordinatorReplayError) -> Bool {
         let from = max(nextOffset ?? leader.log.logStartOffset, leader.log.logStartOffset)
         nextOffset = from
         if from >= leader.log.logEndOffset { return true }
@@ -79,7 +75,7 @@ struct OffsetsReplay {
     /// Reads one batch to the start of the buffer.
     private mutating func batch(
         _ file: any File, at position: Int64, end: Int64
-    ) throws(OffsetsReplayError) -> RecordBatchHeader {
+    ) throws(CoordinatorReplayError) -> RecordBatchHeader {
         let place = nextOffset ?? .zero
         try fill(RecordBatchHeader.byteCount, file, position, end)
         let header: RecordBatchHeader
@@ -97,7 +93,7 @@ struct OffsetsReplay {
 
     private func fill(
         _ count: Int, _ file: any File, _ position: Int64, _ end: Int64
-    ) throws(OffsetsReplayError) {
+    ) throws(CoordinatorReplayError) {
         guard Int64(count) <= end - position else { throw .truncated(nextOffset ?? .zero) }
         let have: Int
         do {
@@ -109,17 +105,15 @@ struct OffsetsReplay {
     }
 
     private mutating func take(
-        _ header: RecordBatchHeader, into machine: GroupMachine
-    ) throws(OffsetsReplayError) {
+        _ header: RecordBatchHeader, into machine: some CoordinatorMachine
+    ) throws(CoordinatorReplayError) {
         let entries = try entries(of: header)
+        let producer = CoordinatorProducer(id: header.producerID, epoch: header.producerEpoch)
         if header.attributes.isControl {
             guard let marker = entries.first, let isCommit = Self.isCommit(marker) else { return }
-            let decided = undecided.removeValue(forKey: header.producerID) ?? []
-            if isCommit { try replay(decided, into: machine) }
-        } else if header.attributes.isTransactional {
-            undecided[header.producerID, default: []] += entries
+            machine.replayMarker(by: producer, isCommit: isCommit)
         } else {
-            try replay(entries, into: machine)
+            try replay(entries, by: header.attributes.isTransactional ? producer : nil, into: machine)
         }
     }
 
@@ -133,7 +127,7 @@ struct OffsetsReplay {
         }
     }
 
-    private func entries(of header: RecordBatchHeader) throws(OffsetsReplayError) -> [Entry] {
+    private func entries(of header: RecordBatchHeader) throws(CoordinatorReplayError) -> [Entry] {
         do {
             return try RecordBatch.records(
                 of: buffer.bytes(0..<header.byteCount), header: header, decompressor: decompressor
@@ -146,14 +140,14 @@ struct OffsetsReplay {
     }
 
     private mutating func replay(
-        _ entries: [Entry], into machine: GroupMachine
-    ) throws(OffsetsReplayError) {
+        _ entries: [Entry], by producer: CoordinatorProducer?, into machine: some CoordinatorMachine
+    ) throws(CoordinatorReplayError) {
         for entry in entries {
             do {
                 if let value = entry.value {
-                    try machine.replay(key: entry.key.span.bytes, value: value.span.bytes)
+                    try machine.replay(key: entry.key.span.bytes, value: value.span.bytes, by: producer)
                 } else {
-                    try machine.replay(key: entry.key.span.bytes, value: nil)
+                    try machine.replay(key: entry.key.span.bytes, value: nil, by: producer)
                 }
             } catch {
                 throw .record(entry.offset, error)
