@@ -5,7 +5,7 @@ import Testing
 @Suite struct TransactionSimulationTests {
     @Test(
         "a transaction has one outcome in all partitions, whatever becomes of clients, network and broker",
-        arguments: [Int16(0), 2], UInt64(1)...10)
+        arguments: [Int16(0), 2], UInt64(1)...6)
     func random(version: Int16, seed: UInt64) throws {
         let simulation = TransactionSimulation(seed: seed, version: version)
         try simulation.run(until: 200_000)

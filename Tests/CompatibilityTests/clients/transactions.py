@@ -17,6 +17,7 @@ and is aborted. In the end a checker goes over what was told and over what reade
 
 import argparse
 import asyncio
+import faulthandler
 import os
 import random
 import signal
@@ -33,6 +34,9 @@ from kill import PATIENCE_SECONDS, Broker
 OUTPUT, OUTPUT_PARTITIONS = "output", 3
 TIMEOUT_MS = 8000
 LIBRARIES = ["confluent", "kafka-python", "aiokafka"]
+# How long librdkafka may take for a call in the midst of a transaction. With its broker killed between two requests it
+# may wait for nothing (AddOffsetsToTxn answered, TxnOffsetCommit never sent): then the worker ends, and another comes.
+CALL_SECONDS = 15
 # How often a worker aborts what it could commit.
 ABORT_CHANCE = 0.1
 BATCH = 40
@@ -85,7 +89,8 @@ def confluent_worker(options):
     name = f"{options.topic}-{options.worker}"
     producer = confluent_kafka.Producer({
         "bootstrap.servers": options.bootstrap, "transactional.id": name, "transaction.timeout.ms": TIMEOUT_MS,
-        "linger.ms": 2, "log_level": 0, "socket.timeout.ms": 5000})
+        "linger.ms": 2, "socket.timeout.ms": 5000,
+        **({"debug": "eos,protocol"} if options.debug else {"log_level": 0})})
     producer.init_transactions(PATIENCE_SECONDS)
     consumer = confluent_kafka.Consumer({
         "bootstrap.servers": options.bootstrap, "group.id": group, "auto.offset.reset": "earliest",
@@ -120,25 +125,25 @@ def confluent_worker(options):
                 ends[message.partition()] = message.offset() + 1
             producer.send_offsets_to_transaction(
                 [confluent_kafka.TopicPartition(options.topic, p, o) for p, o in ends.items()],
-                consumer.consumer_group_metadata(), PATIENCE_SECONDS)
+                consumer.consumer_group_metadata(), CALL_SECONDS)
             if transactions.wants_abort():
                 transactions.aborting()
-                producer.abort_transaction(PATIENCE_SECONDS)
+                producer.abort_transaction(CALL_SECONDS)
                 rewind()
                 continue
-            while True:
+            for attempt in range(4):
                 try:
-                    producer.commit_transaction(PATIENCE_SECONDS)
+                    producer.commit_transaction(CALL_SECONDS)
                     transactions.committed()
                     break
                 except confluent_kafka.KafkaException as error:
-                    if not error.args[0].retriable():
+                    if attempt == 3 or not error.args[0].retriable():
                         raise
         except confluent_kafka.KafkaException as error:
             if not error.args[0].txn_requires_abort():
                 raise
             # Whether a commit that failed was one is not known: aborting says it for the producer only.
-            producer.abort_transaction(PATIENCE_SECONDS)
+            producer.abort_transaction(CALL_SECONDS)
             rewind()
 
 
@@ -252,7 +257,7 @@ class Worker:
     def __init__(self, library, topic, number, options, bootstrap, history):
         self.command = [
             sys.executable, "-B", os.path.abspath(__file__), "--library", library, "--topic", topic,
-            "--worker", str(number), "--bootstrap", bootstrap]
+            "--worker", str(number), "--bootstrap", bootstrap] + (["--debug"] if options.debug else [])
         self.history = history
         self.errors = open(f"{options.directory}.{topic}-{number}.log", "ab")
         self.is_stopping = False
@@ -281,7 +286,11 @@ class Worker:
             self.ends += 1
             self.start()
 
-    def stop(self):
+    def stop(self, is_behind):
+        # One that stands still says in its log where.
+        if is_behind and self.process.poll() is None:
+            self.process.send_signal(signal.SIGUSR1)
+            time.sleep(0.2)
         self.kill()
         self.errors.close()
 
@@ -417,7 +426,7 @@ def torture(options):
         load.is_stopping = True
         reader.is_stopping = True
         for worker in workers:
-            worker.stop()
+            worker.stop(reader.count < len(load.acknowledged))
     reader.join()
     final = read_all(broker.bootstrap)
     status = broker.stop()
@@ -569,9 +578,11 @@ def main():
     parser.add_argument("--libraries", default=",".join(LIBRARIES))
     parser.add_argument("--no-kill-broker", action="store_true")
     parser.add_argument("--check-checker", action="store_true")
+    parser.add_argument("--debug", action="store_true", help="workers of confluent-kafka write down what they do")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     if options.library:
+        faulthandler.register(signal.SIGUSR1)
         WORKERS[options.library](options)
     elif options.check_checker:
         check_checker()
