@@ -34,6 +34,9 @@ from kill import PATIENCE_SECONDS, Broker
 OUTPUT, OUTPUT_PARTITIONS = "output", 3
 TIMEOUT_MS = 8000
 LIBRARIES = ["confluent", "kafka-python", "aiokafka"]
+# Where all brokers are down, librdkafka 2.16 begins anew from the bootstrap addresses, and requests to a coordinator,
+# such as TxnOffsetCommit, go on waiting for the connection that it has given up (its issue 5511).
+NO_RECOVERY = {"metadata.recovery.strategy": "none"}
 # How long librdkafka may take for a call in the midst of a transaction. With its broker killed between two requests it
 # may wait for nothing (AddOffsetsToTxn answered, TxnOffsetCommit never sent): then the worker ends, and another comes.
 CALL_SECONDS = 15
@@ -89,13 +92,13 @@ def confluent_worker(options):
     name = f"{options.topic}-{options.worker}"
     producer = confluent_kafka.Producer({
         "bootstrap.servers": options.bootstrap, "transactional.id": name, "transaction.timeout.ms": TIMEOUT_MS,
-        "linger.ms": 2, "socket.timeout.ms": 5000,
+        "linger.ms": 2, "socket.timeout.ms": 5000, **NO_RECOVERY,
         **({"debug": "eos,protocol"} if options.debug else {"log_level": 0})})
     producer.init_transactions(PATIENCE_SECONDS)
     consumer = confluent_kafka.Consumer({
         "bootstrap.servers": options.bootstrap, "group.id": group, "auto.offset.reset": "earliest",
         "enable.auto.commit": False, "isolation.level": "read_committed", "session.timeout.ms": 6000,
-        "heartbeat.interval.ms": 500, "log_level": 0, "socket.timeout.ms": 5000})
+        "heartbeat.interval.ms": 500, "log_level": 0, "socket.timeout.ms": 5000, **NO_RECOVERY})
     own = [confluent_kafka.TopicPartition(options.topic, options.worker)]
 
     def rewind():
