@@ -116,11 +116,7 @@ extension Metric {
     static let processorTime = Metric("CPU", "s/GB") { sample in
         perGigabyte(sample.userNanoseconds + sample.systemNanoseconds, sample)
     }
-    static let timePerRecord = Metric("CPU per record", "us") { sample in
-        sample.recordCount == 0
-            ? nil
-            : Double(sample.userNanoseconds + sample.systemNanoseconds) / Double(sample.recordCount) / 1000
-    }
+    static let timePerRecord = timePer("record") { $0.recordCount }
     static let coreShare = Metric("CPU", "% of a core") { sample in
         sample.wallNanoseconds == 0
             ? nil
@@ -147,6 +143,15 @@ extension Metric {
     }
     static let operationsPerSync = Metric("appends per sync", "", isBetterHigh: true) { sample in
         sample.syncCount == 0 ? nil : Double(sample.operationCount) / Double(sample.syncCount)
+    }
+
+    /// Processor time, user and system, for one of what `count` counts.
+    static func timePer(_ name: String, _ count: @escaping @Sendable (Sample) -> UInt64) -> Metric {
+        Metric("CPU per \(name)", "us") { sample in
+            let number = count(sample)
+            return number == 0
+                ? nil : Double(sample.userNanoseconds + sample.systemNanoseconds) / Double(number) / 1000
+        }
     }
 
     /// Median, tails and maximum of the latency of `name`, in microseconds.

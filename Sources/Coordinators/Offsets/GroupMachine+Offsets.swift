@@ -1,7 +1,7 @@
 internal import KafkaProtocol
 internal import RecordFormat
 
-/// OffsetCommit, OffsetFetch and OffsetDelete.
+/// OffsetCommit, TxnOffsetCommit, OffsetFetch and OffsetDelete.
 extension GroupMachine {
     // MARK: OffsetCommit
 
@@ -121,8 +121,7 @@ extension GroupMachine {
     // MARK: OffsetFetch
 
     /// - Parameter requireStable: says which offsets are about to be changed by a transaction, instead of
-    /// what
-    ///   they are before it (KIP-447).
+    ///   what they are before it (KIP-447).
     func fetch(
         _ request: OffsetFetchRequest.OffsetFetchRequestGroup, requireStable: Bool
     ) -> OffsetFetchResponse.OffsetFetchResponseGroup {

@@ -59,12 +59,7 @@ final class GroupBenchmark: Benchmark {
 
     /// Processor time of the server.
     static func cost(_ phase: GroupPhase) -> Metric {
-        Metric("CPU per \(phase.rawValue)", "us") { sample in
-            sample.operationCount == 0
-                ? nil
-                : Double(sample.userNanoseconds + sample.systemNanoseconds) / Double(sample.operationCount)
-                    / 1000
-        }
+        Metric.timePer(phase.rawValue) { $0.operationCount }
     }
 
     func prepare() throws {}

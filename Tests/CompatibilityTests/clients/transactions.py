@@ -37,8 +37,7 @@ LIBRARIES = ["confluent", "kafka-python", "aiokafka"]
 # Where all brokers are down, librdkafka 2.16 begins anew from the bootstrap addresses, and requests to a coordinator,
 # such as TxnOffsetCommit, go on waiting for the connection that it has given up (its issue 5511).
 NO_RECOVERY = {"metadata.recovery.strategy": "none"}
-# How long librdkafka may take for a call in the midst of a transaction. With its broker killed between two requests it
-# may wait for nothing (AddOffsetsToTxn answered, TxnOffsetCommit never sent): then the worker ends, and another comes.
+# How long librdkafka may take for a call in the midst of a transaction. Then the worker ends, and another comes.
 CALL_SECONDS = 15
 # How often a worker aborts what it could commit.
 ABORT_CHANCE = 0.1
