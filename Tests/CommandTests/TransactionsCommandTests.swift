@@ -4,24 +4,27 @@ import Testing
 /// `dmq transactions` against a broker that runs, with transactions of kcat's.
 @Suite("dmq transactions")
 struct TransactionsCommandTests {
+    /// A broker with one transaction, which has ended in every partition.
     private func broker() throws -> BrokerProcess {
         let broker = try BrokerProcess(["num.partitions=2"])
         try broker.dmq("topic", "create", "events", "--partitions", "2")
         let written = try broker.kcat(
             ["-P", "-t", "events", "-p", "1", "-X", "transactional.id=writer"], input: Data("1\n2\n".utf8))
         #expect(written.status == 0, "\(written.errors)")
+        // A client hears of the end when that is decided; the markers may be on their way.
+        var state: String?
+        while state != "CompleteCommit" {
+            let listed = try broker.dmq("transactions", "list", "--json").objects()
+            try #require(listed.map { $0["transactionalId"] as? String } == ["writer"])
+            state = listed.first?["state"] as? String
+        }
         return broker
     }
 
     @Test("transactional IDs are listed and described")
     func describe() throws {
         let broker = try broker()
-        // The markers may be on their way.
-        var listed: [NSDictionary] = []
-        while listed.first?["state"] as? String != "CompleteCommit" {
-            listed = try broker.dmq("transactions", "list", "--json").objects()
-            try #require(listed.map { $0["transactionalId"] as? String } == ["writer"])
-        }
+        let listed = try broker.dmq("transactions", "list", "--json").objects()
         let producer = try #require(listed.first?["producerId"] as? Int)
         #expect(try broker.dmq("transactions", "list", "--state", "Ongoing").lines.isEmpty)
         #expect(try broker.dmq("transactions", "list", "--producer-id", "\(producer + 1)").lines.isEmpty)
