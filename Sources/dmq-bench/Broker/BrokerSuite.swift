@@ -83,11 +83,15 @@ struct BrokerSuite {
         return options
     }
 
-    /// Less of it, as disks are slow.
+    /// Less of it, as disks are slow, and more of it at once: with few requests in flight the time of a sync
+    /// decides how many there are in a second, whatever the server does.
     private func synced(_ options: BrokerOptions) -> BrokerOptions {
         var options = options
         options.durability = .synced
         options.totalByteCount /= 4
+        options.inFlight = Self.syncedInFlight
         return options
     }
+
+    private static let syncedInFlight = 64
 }

@@ -2,18 +2,7 @@ import Base
 import CBaseline
 
 /// One consumer that reads all partitions from their beginning, out of the page cache.
-final class ConsumeBenchmark: Benchmark {
-    private let options: BrokerOptions
-    private let directory: WorkDirectory
-    private var servers: LoadedPair?
-    let targets: [Target]
-
-    init(_ options: BrokerOptions, _ directory: WorkDirectory, targets: [Target] = []) {
-        self.options = options
-        self.directory = directory
-        self.targets = targets
-    }
-
+final class ConsumeBenchmark: KeptServersBenchmark, Benchmark {
     var title: String { "broker, consume \(ByteCountText.format(Int64(options.recordByteCount))) records" }
 
     var settings: [(name: String, value: String)] {
@@ -42,8 +31,6 @@ final class ConsumeBenchmark: Benchmark {
 
     func runBaseline() throws -> Sample { try measure(servers?.ceiling) }
 
-    func finish() throws { servers = nil }
-
     private func measure(_ loaded: LoadedServer?) throws -> Sample {
         guard let loaded else { return Sample() }
         let perPartition = options.batchCount / options.partitionCount
@@ -51,18 +38,14 @@ final class ConsumeBenchmark: Benchmark {
             byteCount: UInt64(perPartition * loaded.batchByteCount),
             maximumByteCount: UInt32(options.fetchByteCount), inFlight: Int32(options.inFlight),
             batchByteCount: UInt64(loaded.batchByteCount), batchRecordCount: UInt64(loaded.recordsPerBatch))
-        var latencies = [UInt64](repeating: 0, count: options.batchCount)
-        var answers: UInt64 = 0
-        var sample = try Sample.measured(.child(loaded.server.child)) { _ in
+        return try loaded.sample(
+            batchCount: options.batchCount, recordByteCount: options.recordByteCount
+        ) { latencies in
+            var answers: UInt64 = 0
             guard dmq_load_fetch(loaded.load, &plan, &latencies, &answers) == 0 else {
                 throw loaded.failure("fetch")
             }
+            return Int(answers)
         }
-        sample.operationCount = answers
-        sample.recordCount = UInt64(options.batchCount * loaded.recordsPerBatch)
-        sample.byteCount = sample.recordCount * UInt64(options.recordByteCount)
-        sample.residentByteCount = loaded.server.residentByteCount
-        for latency in latencies.prefix(Int(answers)) { sample.operationLatency.record(latency) }
-        return sample
     }
 }

@@ -3,7 +3,7 @@ import CBaseline
 
 /// Many producers that send single records, each the next when the last one was acknowledged, and consumers
 /// at the tail.
-final class CrowdBenchmark: Benchmark {
+final class CrowdBenchmark: BrokerBenchmark, Benchmark {
     /// What stands beside it.
     enum Baseline {
         case ceiling
@@ -11,15 +11,11 @@ final class CrowdBenchmark: Benchmark {
         case oneProducer
     }
 
-    private let options: BrokerOptions
-    private let directory: WorkDirectory
     private let baseline: Baseline
-    let targets: [Target] = []
 
     init(_ options: BrokerOptions, _ directory: WorkDirectory, beside baseline: Baseline = .ceiling) {
-        self.options = options
-        self.directory = directory
         self.baseline = baseline
+        super.init(options, directory)
     }
 
     var title: String {
@@ -58,25 +54,24 @@ final class CrowdBenchmark: Benchmark {
                 UInt64(loaded.batchByteCount), 1)
         else { throw loaded.failure("connecting a crowd") }
         defer { dmq_crowd_disperse(crowd) }
-        var latencies = [UInt64](repeating: 0, count: options.requestCount)
         var delivered: UInt64 = 0
-        func produce(_ count: Int) throws {
+        func produce(_ count: Int, _ latencies: inout [UInt64]) throws {
             guard dmq_crowd_produce(crowd, UInt64(count), &latencies, &delivered) == 0 else {
                 throw BenchmarkError.broker(
                     "a crowd failed: error code \(dmq_crowd_error(crowd)), "
                         + String(cString: dmq_error_text()))
             }
         }
-        try produce(max(1, options.requestCount / 16))
-        var sample = try Sample.measured(.child(loaded.server.child)) { _ in
-            try produce(options.requestCount)
+        let warmUpCount = max(1, options.requestCount / 16)
+        var unmeasured = [UInt64](repeating: 0, count: warmUpCount)
+        try produce(warmUpCount, &unmeasured)
+        var sample = try loaded.sample(
+            batchCount: options.requestCount, recordByteCount: options.recordByteCount
+        ) { latencies in
+            try produce(options.requestCount, &latencies)
+            return options.requestCount
         }
-        sample.operationCount = UInt64(options.requestCount)
-        sample.recordCount = UInt64(options.requestCount)
-        sample.byteCount = UInt64(options.requestCount * options.recordByteCount)
         sample.deliveredRecordCount = delivered
-        sample.residentByteCount = loaded.server.residentByteCount
-        for latency in latencies { sample.operationLatency.record(latency) }
         return sample
     }
 }

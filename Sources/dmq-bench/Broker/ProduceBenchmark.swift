@@ -2,7 +2,7 @@ import Base
 import CBaseline
 
 /// One producer that sends large batches as fast as they are acknowledged.
-final class ProduceBenchmark: Benchmark {
+final class ProduceBenchmark: BrokerBenchmark, Benchmark {
     /// What stands beside it.
     enum Baseline {
         case ceiling
@@ -10,19 +10,14 @@ final class ProduceBenchmark: Benchmark {
         case pageCache
     }
 
-    private let options: BrokerOptions
-    private let directory: WorkDirectory
     private let baseline: Baseline
-    let targets: [Target]
 
     init(
         _ options: BrokerOptions, _ directory: WorkDirectory, beside baseline: Baseline = .ceiling,
         targets: [Target] = []
     ) {
-        self.options = options
-        self.directory = directory
         self.baseline = baseline
-        self.targets = targets
+        super.init(options, directory, targets: targets)
     }
 
     var title: String {
@@ -64,15 +59,11 @@ final class ProduceBenchmark: Benchmark {
     ) throws -> Sample {
         let loaded = try LoadedServer(kind, options, directory, recordsPerBatch: options.recordsPerBatch)
         try loaded.produce(options.warmUpBatchCount, inFlight: options.inFlight)
-        var latencies = [UInt64](repeating: 0, count: options.batchCount)
-        var sample = try Sample.measured(.child(loaded.server.child)) { _ in
+        return try loaded.sample(
+            batchCount: options.batchCount, recordByteCount: options.recordByteCount
+        ) { latencies in
             try loaded.produce(options.batchCount, inFlight: options.inFlight, latencies: &latencies)
+            return options.batchCount
         }
-        sample.operationCount = UInt64(options.batchCount)
-        sample.recordCount = UInt64(options.batchCount * loaded.recordsPerBatch)
-        sample.byteCount = sample.recordCount * UInt64(options.recordByteCount)
-        sample.residentByteCount = loaded.server.residentByteCount
-        for latency in latencies { sample.operationLatency.record(latency) }
-        return sample
     }
 }

@@ -2,18 +2,7 @@ import Base
 import CBaseline
 
 /// Single records at a rate, each due at a moment that does not depend on the others.
-final class RateBenchmark: Benchmark {
-    private let options: BrokerOptions
-    private let directory: WorkDirectory
-    private var servers: LoadedPair?
-    let targets: [Target]
-
-    init(_ options: BrokerOptions, _ directory: WorkDirectory, targets: [Target] = []) {
-        self.options = options
-        self.directory = directory
-        self.targets = targets
-    }
-
+final class RateBenchmark: KeptServersBenchmark, Benchmark {
     var title: String {
         "broker, latency of \(ByteCountText.format(Int64(options.recordByteCount))) records, "
             + "\(options.rate) a second, \(options.durability.rawValue)"
@@ -40,8 +29,6 @@ final class RateBenchmark: Benchmark {
 
     func runBaseline() throws -> Sample { try measure(servers?.ceiling, recordCount) }
 
-    func finish() throws { servers = nil }
-
     private var recordCount: Int {
         max(1, Int(options.durationNanoseconds / (1_000_000_000 / UInt64(options.rate))))
     }
@@ -51,17 +38,11 @@ final class RateBenchmark: Benchmark {
 
     private func measure(_ loaded: LoadedServer?, _ count: Int) throws -> Sample {
         guard let loaded else { return Sample() }
-        var latencies = [UInt64](repeating: 0, count: count)
-        var sample = try Sample.measured(.child(loaded.server.child)) { _ in
+        return try loaded.sample(batchCount: count, recordByteCount: options.recordByteCount) { latencies in
             try loaded.produce(
                 count, inFlight: Self.inFlight, interval: 1_000_000_000 / UInt64(options.rate),
                 latencies: &latencies)
+            return count
         }
-        sample.operationCount = UInt64(count)
-        sample.recordCount = UInt64(count)
-        sample.byteCount = UInt64(count * options.recordByteCount)
-        sample.residentByteCount = loaded.server.residentByteCount
-        for latency in latencies { sample.operationLatency.record(latency) }
-        return sample
     }
 }

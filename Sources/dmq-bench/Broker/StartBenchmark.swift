@@ -2,17 +2,7 @@ import Base
 import CBaseline
 
 /// A server that starts, and then has nothing to do.
-final class StartBenchmark: Benchmark {
-    private let options: BrokerOptions
-    private let directory: WorkDirectory
-    let targets: [Target]
-
-    init(_ options: BrokerOptions, _ directory: WorkDirectory, targets: [Target] = []) {
-        self.options = options
-        self.directory = directory
-        self.targets = targets
-    }
-
+final class StartBenchmark: BrokerBenchmark, Benchmark {
     let title = "broker, start and idle"
 
     var settings: [(name: String, value: String)] {
@@ -39,22 +29,13 @@ final class StartBenchmark: Benchmark {
 
 /// A server that starts again with many partitions that it has stored, after an end in order and after a
 /// kill, and has nothing to do in between; beside it one with few.
-final class RestartBenchmark: Benchmark {
-    private let options: BrokerOptions
-    private let directory: WorkDirectory
+final class RestartBenchmark: BrokerBenchmark, Benchmark {
     private var many = Stored()
     private var few = Stored()
-    let targets: [Target]
 
     private struct Stored {
         var path = ""
         var creationNanoseconds: UInt64 = 0
-    }
-
-    init(_ options: BrokerOptions, _ directory: WorkDirectory, targets: [Target] = []) {
-        self.options = options
-        self.directory = directory
-        self.targets = targets
     }
 
     var title: String { "broker, start and idle with \(options.storedPartitionCount) partitions" }
