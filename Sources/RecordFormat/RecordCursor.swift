@@ -63,6 +63,7 @@ public struct RecordCursor: ~Escapable {
     /// The number of records that `next` has returned.
     public var index: Int { nextIndex }
 
+    @inline(__always)
     mutating func nextFields() throws(RecordBatchError) -> RecordFields? {
         if nextIndex == recordCount {
             if position != records.byteCount { throw .bytesAfterRecords(records.byteCount - position) }

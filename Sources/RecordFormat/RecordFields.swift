@@ -33,7 +33,9 @@ struct RecordFields {
     var headersStart = 0
     var headerCount: Int32 = 0
 
-    /// Reads and checks the record that begins at `start`, headers included.
+    /// Reads and checks the record that begins at `start`, headers included. Inlined, so that who wants few of
+    /// the fields pays for few.
+    @inline(__always)
     init(_ bytes: RawSpan, at start: Int) throws(RecordDefect) {
         var position = start
         let length = try VariableLength.int32(bytes, &position, bytes.byteCount)
@@ -52,15 +54,21 @@ struct RecordFields {
         headersStart = position
         // A header takes two bytes at least.
         if headerCount < 0 || Int(headerCount) > (end - position) / 2 { throw .headerCount(headerCount) }
+        if headerCount > 0 { try Self.passHeaders(headerCount, bytes, &position, end) }
+        if position != end { throw .trailingBytes(end - position) }
+    }
+
+    private static func passHeaders(
+        _ count: Int32, _ bytes: RawSpan, _ position: inout Int, _ end: Int
+    ) throws(RecordDefect) {
         // Not a loop over a range, which allocates in debug builds: tests of allocations run in both.
-        var remaining = headerCount
+        var remaining = count
         while remaining > 0 {
             remaining -= 1
-            let (_, keyByteCount) = try Self.field(bytes, &position, end)
+            let (_, keyByteCount) = try field(bytes, &position, end)
             if keyByteCount < 0 { throw .negativeLength(Int32(keyByteCount)) }
-            _ = try Self.field(bytes, &position, end)
+            _ = try field(bytes, &position, end)
         }
-        if position != end { throw .trailingBytes(end - position) }
     }
 
     /// Reads a length and passes over that many bytes. Returns where they begin and how many; -1 for null.
