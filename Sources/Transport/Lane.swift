@@ -36,6 +36,9 @@ public final class Lane: @unchecked Sendable {
     private var working = Backlog<@Sendable () -> Void>()
     private var timers = LaneTimers()
     private var knownNow: UInt64?
+    private var mustLookAgain = false
+    /// In `turnEnded`: the turn has brought nothing from the network or other threads.
+    public private(set) var isQuiet = false
     private var watches: [DescriptorWatch] = []
     private var appendQueue: (any AppendQueue)?
     private var pollAppendQueue: () -> Void = {}
@@ -46,6 +49,8 @@ public final class Lane: @unchecked Sendable {
     private var sending = ContiguousArray<Connection>()
     private var resumable = ContiguousArray<Connection>()
     private var resuming = ContiguousArray<Connection>()
+    /// Lanes that were found asleep when they were given work, and are to be woken.
+    private var sleepers = ContiguousArray<Lane>()
     /// Those that want memory, the first come first.
     private var starving = Backlog<Connection>()
     var connections = ConnectionTable()
@@ -82,7 +87,8 @@ public final class Lane: @unchecked Sendable {
         backend = try NetworkBackends.make(choice, pool: requestMemory, log: logsBackend ? log : .silent)
         wake = try EventDescriptor()
         scratch.reserveCapacity(Socket.slicesPerSend)
-        try watch(wake.descriptor) { [wake] in wake.clear() }
+        // Never taken off: each signal is told of, and that is all it has to say.
+        try watch(wake.descriptor, changesOnly: true) {}
     }
 
     // MARK: From any thread
@@ -94,14 +100,31 @@ public final class Lane: @unchecked Sendable {
     /// much is submitted until it looks.
     /// - Returns: false, and `work` will not run, when the lane has stopped or as much waits as may.
     public func submit(_ work: @escaping @Sendable () -> Void) -> Bool {
-        let isTaken = inbox.withLock { inbox in
+        let isTaken = put(work)
+        if isTaken { wakeUp() }
+        return isTaken
+    }
+
+    /// The same from the thread of another lane, the `sender`, which wakes this one when it has looked at all
+    /// that its turn brought: however much it hands over, and gets back, costs one waking. Waking a sleeping
+    /// core costs as much as appending a batch.
+    public func submit(from sender: Lane, _ work: @escaping @Sendable () -> Void) -> Bool {
+        let isTaken = put(work)
+        // One that is awake looks into its inbox before it sleeps.
+        if isTaken && mustBeWoken { sender.noteSleeper(self) }
+        return isTaken
+    }
+
+    private func put(_ work: @escaping @Sendable () -> Void) -> Bool {
+        inbox.withLock { inbox in
             if inbox.isClosed || inbox.work.count >= Self.inboxLimit { return false }
             inbox.work.append(work)
             return true
         }
-        if isTaken { wakeUp() }
-        return isTaken
     }
+
+    /// Whether the lane waits in the kernel, or is about to, and has to be woken.
+    var mustBeWoken: Bool { isAsleep.load(ordering: .sequentiallyConsistent) }
 
     var connectionLoad: Int { load.load(ordering: .relaxed) }
 
@@ -149,6 +172,9 @@ public final class Lane: @unchecked Sendable {
         return overflows || isPast ? UInt64.max : sum
     }
 
+    /// Has the next turn not wait. Whether it `isQuiet` then says whether more has come meanwhile.
+    public func lookAgain() { mustLookAgain = true }
+
     /// Room for bytes that a response will be made of, to be written now. Cheap: many small ones share a
     /// buffer.
     public func outboundRoom(byteCount: Int) -> BufferSlice { arena.take(byteCount) }
@@ -156,8 +182,14 @@ public final class Lane: @unchecked Sendable {
     /// Calls `body` in every turn in which `descriptor` can be read, which `body` must see to that it no
     /// longer can. The descriptor stays open as long as the lane lives.
     public func watch(_ descriptor: Int32, _ body: @escaping () -> Void) throws(IOError) {
+        try watch(descriptor, changesOnly: false, body)
+    }
+
+    private func watch(
+        _ descriptor: Int32, changesOnly: Bool, _ body: @escaping () -> Void
+    ) throws(IOError) {
         let watch = DescriptorWatch(body)
-        _ = try backend.watch(descriptor, watch)
+        _ = try backend.watch(descriptor, changesOnly: changesOnly, watch)
         watches.append(watch)
     }
 
@@ -180,20 +212,27 @@ public final class Lane: @unchecked Sendable {
         turnEnded()
         sendAll()
         ended()
+        wakeSleepers()
     }
 
     /// One turn, which waits for something to do at most `waitNanoseconds` (nil: without limit).
     public func turn(waitNanoseconds: UInt64?) {
         claim()
         knownNow = nil
-        backend.poll(waitNanoseconds: prepareWait(waitNanoseconds))
+        let wait = prepareWait(waitNanoseconds)
+        mustLookAgain = false
+        let broughtEvents = backend.poll(waitNanoseconds: wait)
         isAsleep.store(false, ordering: .relaxed)
-        runInbox()
+        let broughtWork = runInbox()
+        isQuiet = !broughtEvents && !broughtWork
         fireTimers()
         resumeAll()
+        wakeSleepers()
         turnEnded()
         if let appendQueue, appendQueue.hasDeliverableEvents { pollAppendQueue() }
+        wakeSleepers()
         sendAll()
+        wakeSleepers()
         counters.turns.add(1)
     }
 
@@ -207,7 +246,7 @@ public final class Lane: @unchecked Sendable {
 
     /// How long the kernel may hold us: not at all while there is something to do.
     private func prepareWait(_ limit: UInt64?) -> UInt64? {
-        if limit == 0 || !dirty.isEmpty || !resumable.isEmpty { return 0 }
+        if limit == 0 || mustLookAgain || !dirty.isEmpty || !resumable.isEmpty { return 0 }
         if let appendQueue, appendQueue.hasDeliverableEvents { return 0 }
         var wait = limit
         if let deadline = timers.nextDeadline {
@@ -224,9 +263,13 @@ public final class Lane: @unchecked Sendable {
         return hasWork ? 0 : wait
     }
 
-    private func runInbox() {
+    /// - Returns: whether there was anything in it.
+    @discardableResult
+    private func runInbox() -> Bool {
         inbox.withLock { swap(&$0.work, &working) }
+        let hasWork = !working.isEmpty
         while let work = working.removeFirst() { work() }
+        return hasWork
     }
 
     private func fireTimers() {
@@ -236,6 +279,16 @@ public final class Lane: @unchecked Sendable {
             left -= 1
             due.handler.timerFired(due.tag)
         }
+    }
+
+    private func noteSleeper(_ lane: Lane) {
+        if sleepers.isEmpty || !sleepers.contains(where: { $0 === lane }) { sleepers.append(lane) }
+    }
+
+    private func wakeSleepers() {
+        if sleepers.isEmpty { return }
+        for lane in sleepers { lane.wakeUp() }
+        sleepers.removeAll(keepingCapacity: true)
     }
 
     // MARK: Connections

@@ -224,6 +224,65 @@ struct NetworkBackendTests {
     }
 
     @Test(
+        "A poll takes all that is there, up to a bound, from who asks for it", arguments: NetworkKind.allCases
+    )
+    func gathered(_ kind: NetworkKind) throws {
+        let backend = try kind.make()
+        let (client, server) = try pair(try Socket.listen())
+        let channel = try Channel(server, in: backend)
+        settle(backend)
+        channel.onReceive = { channel.ask(own: 4 << 10, sharedLimit: 0) }
+        try client.send(BufferSlice(IOBuffer(byteCount: 128 << 10)))
+        channel.ask(own: 4 << 10, sharedLimit: 0)
+        // A poll goes back to a connection sixteen times.
+        let many = try largestPoll(backend, channel, byteCount: 128 << 10)
+        #expect(many >= 32 << 10 && many <= 18 * 4 << 10)
+        channel.onReceive = { channel.ask(own: 256 << 10, sharedLimit: 0) }
+        let sending = try JoinableThread(name: "client") {
+            _ = try? client.send(BufferSlice(IOBuffer(byteCount: 2 << 20)))
+        }
+        #expect(try largestPoll(backend, channel, byteCount: 2 << 20) <= 768 << 10)
+        sending.join()
+    }
+
+    /// Polls until so many bytes have come.
+    /// - Returns: the most that one poll has brought.
+    private func largestPoll(
+        _ backend: any NetworkBackend, _ channel: Channel, byteCount: Int
+    ) throws -> Int {
+        let end = channel.received.count + byteCount
+        var seen = channel.received.count
+        var largest = 0
+        try poll(backend) {
+            largest = max(largest, channel.received.count - seen)
+            seen = channel.received.count
+            return seen == end
+        }
+        return largest
+    }
+
+    @Test(
+        "A watch of changes tells of each signal, taken off or not", arguments: NetworkKind.allCases)
+    func changes(_ kind: NetworkKind) throws {
+        let backend = try kind.make()
+        let event = try EventDescriptor()
+        let readiness = Readiness()
+        let id = try backend.watch(event.descriptor, changesOnly: true, readiness)
+        settle(backend)
+        for _ in 0..<100 {
+            let before = readiness.count
+            event.signal()
+            try poll(backend) { readiness.count > before }
+        }
+        // Once each, and once where the kernel had to be asked anew.
+        settle(backend)
+        let last = readiness.count
+        settle(backend)
+        #expect(readiness.count == last)
+        backend.remove(id)
+    }
+
+    @Test(
         "A handler may remove any channel, also one that was told of with it",
         arguments: NetworkKind.allCases)
     func removedWithin(_ kind: NetworkKind) throws {

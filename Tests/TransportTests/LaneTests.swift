@@ -72,6 +72,72 @@ struct LaneTests {
         #expect(!lane.submit {})
     }
 
+    @Test(
+        "What a lane hands to another in one turn wakes it once, when the turn has brought all",
+        arguments: NetworkChoice.backEnds)
+    func handedOver(_ backend: NetworkChoice) throws {
+        let (sender, receiver) = (try lane(backend), try lane(backend, SystemClock()))
+        let seen = Locked<[Int]>([])
+        let thread = try JoinableThread(name: "lane") { receiver.run() }
+        for round in 0..<50 {
+            while !receiver.mustBeWoken {}
+            let turns = receiver.counters.turns.value
+            let isTaken = sender.submit {
+                for number in 0..<20 {
+                    #expect(receiver.submit(from: sender) { seen.withLock { $0.append(number) } })
+                }
+                #expect(receiver.mustBeWoken)
+            }
+            #expect(isTaken)
+            sender.turn(waitNanoseconds: 0)
+            while seen.withLock({ $0.count }) < 20 * (round + 1) {}
+            while receiver.counters.turns.value == turns {}
+            #expect(receiver.counters.turns.value == turns + 1)
+        }
+        receiver.stop()
+        thread.join()
+        #expect(seen.withLock { $0 } == (0..<50).flatMap { _ in Array(0..<20) })
+        #expect(!receiver.submit(from: sender) {})
+    }
+
+    @Test(
+        "Lanes that hand each other work lose none of it, whoever sleeps", arguments: NetworkChoice.backEnds)
+    func exchange(_ backend: NetworkChoice) throws {
+        let lanes = try (0..<3).map { _ in try lane(backend, SystemClock()) }
+        let threads = try lanes.map { lane in try JoinableThread(name: "lane") { lane.run() } }
+        let arrivals = Locked(0)
+        let hopCount = 300
+        @Sendable func hop(_ place: Int, _ left: Int, _ step: Int) {
+            guard left > 0 else { return arrivals.withLock { $0 += 1 } }
+            let next = (place + step) % 3
+            #expect(lanes[next].submit(from: lanes[place]) { hop(next, left - 1, step) })
+        }
+        for walk in 0..<30 {
+            #expect(lanes[walk % 3].submit { hop(walk % 3, hopCount, walk % 2 + 1) })
+            // Some walk alone, among lanes that sleep.
+            if walk % 3 == 0 { while arrivals.withLock({ $0 }) <= walk {} }
+        }
+        while arrivals.withLock({ $0 }) < 30 {}
+        for lane in lanes { lane.stop() }
+        for thread in threads { thread.join() }
+    }
+
+    @Test(
+        "A turn is quiet when it brought nothing, and a lane that is to look again does not wait",
+        arguments: NetworkChoice.backEnds)
+    func quiet(_ backend: NetworkChoice) throws {
+        let lane = try lane(backend, SystemClock())
+        var quiet: [Bool] = []
+        lane.turn(waitNanoseconds: 0)
+        lane.turnEnded = { quiet.append(lane.isQuiet) }
+        #expect(lane.submit {})
+        lane.turn(waitNanoseconds: 0)
+        lane.lookAgain()
+        // Without an end to the wait.
+        lane.turn(waitNanoseconds: nil)
+        #expect(quiet == [false, true])
+    }
+
     @Test("A lane with nothing to do sleeps: it makes no turns", arguments: NetworkChoice.backEnds)
     func idle(_ backend: NetworkChoice) throws {
         let lane = try lane(backend, SystemClock())

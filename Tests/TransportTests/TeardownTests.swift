@@ -138,7 +138,8 @@ struct TeardownTests {
         server.group.stop(drainMilliseconds: stopsEarly ? 5 : 20)
         if stopsEarly { for thread in threads { thread.join() } }
         known.withLock { $0 = [] }
-        #expect(answers.withLock { $0 } > 50)
+        // Each is what one receive brought: answers that come together count once.
+        #expect(answers.withLock { $0 } > 20)
         #expect(server.listener.limits.count == 0)
         for lane in server.group.lanes {
             #expect(lane.counters.connections.value == 0)

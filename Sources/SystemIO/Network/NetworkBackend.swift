@@ -38,7 +38,7 @@ public protocol AcceptHandler: AnyObject {
 }
 
 /// Told that a descriptor under watch can be read, on the thread that polls; again and again until it has
-/// been.
+/// been, or once for each time that it becomes so.
 public protocol ReadinessHandler: AnyObject {
     func descriptorReady()
 }
@@ -61,7 +61,11 @@ public protocol NetworkBackend: AnyObject {
     func resumeAccepting(_ channel: ChannelID)
 
     /// Watches a descriptor that stays open until `remove`.
-    func watch(_ descriptor: Int32, _ handler: any ReadinessHandler) throws(IOError) -> ChannelID
+    /// - Parameter changesOnly: each signal of an event descriptor is told of once, whether the ones before it
+    ///   were taken off or not; once without one is possible.
+    func watch(
+        _ descriptor: Int32, changesOnly: Bool, _ handler: any ReadinessHandler
+    ) throws(IOError) -> ChannelID
 
     /// Forgets a channel: its handler is not called again. The socket is closed with its last reference.
     func remove(_ channel: ChannelID)
@@ -82,7 +86,16 @@ public protocol NetworkBackend: AnyObject {
 
     /// Delivers what has happened; when nothing has, waits for it up to `waitNanoseconds` (nil: without
     /// limit; 0: not at all). Does not wait while asked-for bytes are known to be there.
-    func poll(waitNanoseconds: UInt64?)
+    /// - Returns: whether anything has.
+    @discardableResult
+    func poll(waitNanoseconds: UInt64?) -> Bool
+}
+
+extension NetworkBackend {
+    /// Watches a descriptor that is told of for as long as it can be read.
+    func watch(_ descriptor: Int32, _ handler: any ReadinessHandler) throws(IOError) -> ChannelID {
+        try watch(descriptor, changesOnly: false, handler)
+    }
 }
 
 /// Which network back end to use.

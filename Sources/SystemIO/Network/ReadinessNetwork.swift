@@ -13,14 +13,20 @@ final class ReadinessNetwork<Poller: ReadinessPoller>: NetworkBackend {
         case none
         case connection(any ChannelHandler)
         case listener(any AcceptHandler)
-        case descriptor(any ReadinessHandler)
+        case descriptor(any ReadinessHandler, WatchMode)
     }
 
+    /// What a channel holds.
     private struct Place {
-        var generation: UInt32 = 0
-        var descriptor: Int32 = -1
         var socket: Socket?
         var target = Target.none
+        var own: BufferSlice?
+    }
+
+    /// How things stand with a channel. Apart from what it holds, so that a look at it counts no references.
+    private struct State {
+        var generation: UInt32 = 0
+        var descriptor: Int32 = -1
         var isReadable = false
         /// The end has been seen coming: no change will tell of it again.
         var isEnding = false
@@ -31,19 +37,26 @@ final class ReadinessNetwork<Poller: ReadinessPoller>: NetworkBackend {
         var isPaused = false
         /// Stands in `ready`.
         var isQueued = false
-        var own: BufferSlice?
         var sharedLimit = 0
     }
 
     private var places: ContiguousArray<Place> = []
+    private var states: ContiguousArray<State> = []
     private var free: ContiguousArray<UInt32> = []
     /// Connections that wait for something which is known to be there.
     private var ready = Backlog<ChannelID>()
     private var memory: SharedReceiveMemory
+    /// Of this poll.
+    private var receivedByteCount = 0
     private let poller: Poller
 
     /// Connections accepted at once from one listener, so that a flood of them does not hold up the others.
     private static var acceptsPerEvent: Int { 64 }
+    /// A poll that has received so much receives no more from connections that it has served: more would
+    /// leave the processor's cache before it is worked off, and keep the others waiting.
+    private static var gatheredByteCount: Int { 512 << 10 }
+    /// How often a poll goes back to a connection. Bounds what many small receives cost the others.
+    private static var furtherRounds: Int { 16 }
 
     /// - Parameter pool: where memory to receive into comes from.
     init(_ poller: Poller, pool: BufferPool) {
@@ -61,8 +74,11 @@ final class ReadinessNetwork<Poller: ReadinessPoller>: NetworkBackend {
         try register(listener.descriptor, listener, .listener(handler), .level)
     }
 
-    func watch(_ descriptor: Int32, _ handler: any ReadinessHandler) throws(IOError) -> ChannelID {
-        try register(descriptor, nil, .descriptor(handler), .level)
+    func watch(
+        _ descriptor: Int32, changesOnly: Bool, _ handler: any ReadinessHandler
+    ) throws(IOError) -> ChannelID {
+        let mode: WatchMode = changesOnly ? .edges : .level
+        return try register(descriptor, nil, .descriptor(handler, mode), mode)
     }
 
     private func register(
@@ -74,90 +90,108 @@ final class ReadinessNetwork<Poller: ReadinessPoller>: NetworkBackend {
         } else {
             index = places.count
             places.append(Place())
+            states.append(State())
             free.reserveCapacity(places.capacity)
         }
-        let channel = ChannelID(index: UInt32(index), generation: places[index].generation)
+        let channel = ChannelID(index: UInt32(index), generation: states[index].generation)
         do {
             try poller.watch(descriptor, mode, channel.number)
         } catch {
             free.append(UInt32(index))
             throw error
         }
-        places[index].descriptor = descriptor
+        states[index].descriptor = descriptor
         places[index].socket = socket
         places[index].target = target
         return channel
     }
 
     func resumeAccepting(_ channel: ChannelID) {
-        guard let index = index(of: channel), places[index].isPaused else { return }
-        places[index].isPaused = false
-        poller.watchAgain(places[index].descriptor, .level, channel.number)
+        guard let index = index(of: channel), states[index].isPaused else { return }
+        states[index].isPaused = false
+        poller.watchAgain(states[index].descriptor, .level, channel.number)
     }
 
     func remove(_ channel: ChannelID) {
         guard let index = index(of: channel) else { return }
-        poller.forget(places[index].descriptor, channel.number, places[index].socket)
-        let generation = places[index].generation &+ 1
+        poller.forget(states[index].descriptor, channel.number, places[index].socket)
+        let generation = states[index].generation &+ 1
         places[index] = Place()
-        places[index].generation = generation
+        states[index] = State()
+        states[index].generation = generation
         free.append(UInt32(index))
     }
 
     /// The channel's place; nil when it was removed.
     private func index(of channel: ChannelID) -> Int? {
         let index = Int(channel.index)
-        return index < places.count && places[index].generation == channel.generation
-            && places[index].descriptor >= 0 ? index : nil
+        return index < states.count && states[index].generation == channel.generation
+            && states[index].descriptor >= 0 ? index : nil
     }
 
     // MARK: Asking
 
     func receive(_ channel: ChannelID, into own: BufferSlice?, sharedLimit: Int) {
         guard let index = index(of: channel) else { return }
-        invariant(!places[index].wantsReceive, "a second receive of one connection")
+        invariant(!states[index].wantsReceive, "a second receive of one connection")
         invariant(own != nil || sharedLimit > 0, "a receive of nothing")
         places[index].own = own
-        places[index].sharedLimit = sharedLimit
-        places[index].wantsReceive = true
+        states[index].sharedLimit = sharedLimit
+        states[index].wantsReceive = true
         queueIfReadable(channel, index)
     }
 
     func awaitReadable(_ channel: ChannelID, isMoreNeeded: Bool) {
         guard let index = index(of: channel) else { return }
         // What comes from now on is a new change.
-        if isMoreNeeded { places[index].isReadable = false }
-        places[index].wantsReadable = true
+        if isMoreNeeded { states[index].isReadable = false }
+        states[index].wantsReadable = true
         queueIfReadable(channel, index)
     }
 
     /// Told by the next change, which the kernel's refusal has armed.
     func awaitWritable(_ channel: ChannelID) {
         guard let index = index(of: channel) else { return }
-        places[index].wantsWritable = true
+        states[index].wantsWritable = true
     }
 
     private func queueIfReadable(_ channel: ChannelID, _ index: Int) {
-        if !places[index].isReadable || places[index].isQueued { return }
-        places[index].isQueued = true
+        if !states[index].isReadable || states[index].isQueued { return }
+        states[index].isQueued = true
         ready.append(channel)
     }
 
     // MARK: Polling
 
-    func poll(waitNanoseconds: UInt64?) {
+    @discardableResult
+    func poll(waitNanoseconds: UInt64?) -> Bool {
         let count = poller.wait(nanoseconds: ready.isEmpty ? waitNanoseconds : 0)
+        receivedByteCount = 0
         // Those that are known to be ready had their turn before the wait of this one: each gets one more.
-        var left = ready.count
+        let known = ready.count
         var number = 0
         while number < count {
             take(poller.event(number))
             number += 1
         }
+        serveReady(known)
+        // What else is there is taken too as long as it is little, so that it shares what follows: a write, an
+        // answer, the next wait.
+        var rounds = Self.furtherRounds
+        while rounds > 0 && !ready.isEmpty && receivedByteCount < Self.gatheredByteCount {
+            rounds -= 1
+            serveReady(ready.count)
+        }
+        return count > 0 || known > 0
+    }
+
+    /// Serves the first `count` of those that are known to be ready.
+    private func serveReady(_ count: Int) {
+        var left = count
         while left > 0, let channel = ready.removeFirst() {
             left -= 1
             guard let index = index(of: channel) else { continue }
-            places[index].isQueued = false
+            states[index].isQueued = false
             serve(channel, index)
         }
     }
@@ -169,9 +203,9 @@ final class ReadinessNetwork<Poller: ReadinessPoller>: NetworkBackend {
         guard let index = index(of: channel) else { return }
         switch places[index].target {
         case .none: return
-        case .descriptor(let handler):
+        case .descriptor(let handler, let mode):
             handler.descriptorReady()
-            if event.isLast { watchAgain(channel, .level) }
+            if event.isLast { watchAgain(channel, mode) }
         case .listener(let handler):
             acceptAll(channel, index, handler)
             if event.isLast { watchAgain(channel, .level) }
@@ -187,30 +221,30 @@ final class ReadinessNetwork<Poller: ReadinessPoller>: NetworkBackend {
     }
 
     private func watchAgain(_ channel: ChannelID, _ mode: WatchMode) {
-        guard let index = index(of: channel), !places[index].isPaused else { return }
-        poller.watchAgain(places[index].descriptor, mode, channel.number)
+        guard let index = index(of: channel), !states[index].isPaused else { return }
+        poller.watchAgain(states[index].descriptor, mode, channel.number)
     }
 
     private func takeEdges(
         _ conditions: UInt32, _ channel: ChannelID, _ index: Int, _ handler: any ChannelHandler
     ) {
         if conditions & (PollEvent.readable | PollEvent.ending | PollEvent.broken) != 0 {
-            places[index].isReadable = true
+            states[index].isReadable = true
         }
-        if conditions & (PollEvent.ending | PollEvent.broken) != 0 { places[index].isEnding = true }
-        if conditions & (PollEvent.writable | PollEvent.broken) != 0 && places[index].wantsWritable {
-            places[index].wantsWritable = false
+        if conditions & (PollEvent.ending | PollEvent.broken) != 0 { states[index].isEnding = true }
+        if conditions & (PollEvent.writable | PollEvent.broken) != 0 && states[index].wantsWritable {
+            states[index].wantsWritable = false
             handler.channelWritable()
             guard self.index(of: channel) != nil else { return }
         }
-        let isAwaited = places[index].wantsReceive || places[index].wantsReadable
+        let isAwaited = states[index].wantsReceive || states[index].wantsReadable
         if conditions & PollEvent.failed != 0 && !isAwaited {
             // Nobody receives now and would learn that the peer is gone.
             let error = try? places[index].socket?.takeFailure()
             handler.channelEnded(error ?? .connectionReset)
             return
         }
-        if places[index].isReadable && !places[index].isQueued { serve(channel, index) }
+        if states[index].isReadable && !states[index].isQueued { serve(channel, index) }
     }
 
     private func acceptAll(_ channel: ChannelID, _ place: Int, _ handler: any AcceptHandler) {
@@ -224,8 +258,8 @@ final class ReadinessNetwork<Poller: ReadinessPoller>: NetworkBackend {
             case .failed(let error):
                 // A peer that gave up meanwhile takes nothing from the next.
                 if error == .connectionAborted { continue }
-                places[place].isPaused = true
-                poller.pause(places[place].descriptor, channel.number)
+                states[place].isPaused = true
+                poller.pause(states[place].descriptor, channel.number)
                 handler.acceptFailed(error)
                 return
             }
@@ -237,40 +271,41 @@ final class ReadinessNetwork<Poller: ReadinessPoller>: NetworkBackend {
     /// Does for a readable connection what it asked for.
     private func serve(_ channel: ChannelID, _ index: Int) {
         guard case .connection(let handler) = places[index].target else { return }
-        if places[index].wantsReadable {
-            places[index].wantsReadable = false
+        if states[index].wantsReadable {
+            states[index].wantsReadable = false
             handler.channelReadable()
             return
         }
-        if places[index].wantsReceive { receiveNow(channel, index, handler) }
+        if states[index].wantsReceive { receiveNow(channel, index, handler) }
     }
 
     private func receiveNow(_ channel: ChannelID, _ index: Int, _ handler: any ChannelHandler) {
-        let limit = places[index].sharedLimit
+        let limit = states[index].sharedLimit
         let shared = limit > 0 ? memory.room() : nil
         if shared == nil && limit > 0 && places[index].own == nil {
-            places[index].wantsReceive = false
+            states[index].wantsReceive = false
             handler.channelStarved()
             return
         }
         let own = places[index].own
         let room = shared.map { min($0.buffer.byteCount - $0.position, limit) } ?? 0
-        let answer = receive(places[index].descriptor, own, shared, room)
+        let answer = receive(states[index].descriptor, own, shared, room)
         if answer == -Int(EAGAIN) {
-            places[index].isReadable = false
+            states[index].isReadable = false
             return
         }
-        places[index].wantsReceive = false
+        states[index].wantsReceive = false
         places[index].own = nil
         if answer <= 0 {
             handler.channelEnded(answer == 0 ? nil : Errno(rawValue: Int32(-answer)))
             return
         }
+        receivedByteCount += answer
         let ownByteCount = min(own?.byteCount ?? 0, answer)
         let sharedByteCount = answer - ownByteCount
         // Less than asked for: there was no more, and what comes next is a new change.
-        if answer < (own?.byteCount ?? 0) + room && !places[index].isEnding {
-            places[index].isReadable = false
+        if answer < (own?.byteCount ?? 0) + room && !states[index].isEnding {
+            states[index].isReadable = false
         }
         var slice: BufferSlice?
         if sharedByteCount > 0, let shared {
