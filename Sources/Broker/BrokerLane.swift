@@ -43,6 +43,10 @@ final class BrokerLane: @unchecked Sendable {
     /// Fetches that have something to read again, once the turn has written what it has.
     private var wokenFetches: [FetchOperation] = []
     var producerIDs = ProducerIDBlock()
+    /// Turns since a sync was first held back.
+    private var heldTurnCount = 0
+    /// A timer runs that ends the wait of held syncs for others.
+    private var isHoldBounded = false
 
     var index: Int { lane.index }
 
@@ -68,16 +72,51 @@ final class BrokerLane: @unchecked Sendable {
     /// Ties the log storage to the turns of the lane. Before the lane runs.
     func attach() throws(IOError) {
         mover = ReplicaMover(self)
+        logLane.holdsSyncs = true
         lane.turnEnded = { [unowned self] in
             logLane.flush()
+            syncOrWait()
             runWokenFetches()
         }
         try lane.attach(logLane.queue) { [unowned self] in
             logLane.poll(waitNanoseconds: 0)
+            if logLane.owesSyncs { lane.lookAgain() }
             runWokenFetches()
         }
         lane.ended = { [unowned self] in close() }
     }
+
+    /// Syncs begin when nothing more has come in, so that all that came together shares them: an acknowledgement
+    /// costs a tenth when ten share a sync. Looking once more is far cheaper than a sync.
+    private func syncOrWait() {
+        guard logLane.owesSyncs else {
+            if logLane.holdsBack { boundHold() }
+            return
+        }
+        heldTurnCount += 1
+        if lane.isQuiet || heldTurnCount > Self.heldTurnLimit {
+            heldTurnCount = 0
+            logLane.syncHeld(afterOthers: true)
+        } else {
+            lane.lookAgain()
+        }
+    }
+
+    /// A sync waits for those under way on its disk, but one of them may be of much more.
+    private func boundHold() {
+        if isHoldBounded { return }
+        isHoldBounded = true
+        lane.schedule(afterMilliseconds: Self.heldMilliseconds) { [unowned self] in
+            isHoldBounded = false
+            logLane.syncHeld(afterOthers: false)
+        }
+    }
+
+    /// How long a sync waits for others under way at most.
+    private static let heldMilliseconds: Int64 = 4
+
+    /// Turns for which a sync waits for others at most: where more comes all the time, a few are gathered.
+    private static let heldTurnLimit = 8
 
     private func close() {
         if index == 0 { node.controller.stop() }
@@ -192,6 +231,16 @@ final class BrokerLane: @unchecked Sendable {
             return true
         }
         return lane.submit { [self] in body(self) }
+    }
+
+    /// The same from the thread of another lane, which wakes this one at the end of its turn.
+    @discardableResult
+    func perform(from sender: BrokerLane, _ body: @escaping @Sendable (BrokerLane) -> Void) -> Bool {
+        if sender === self {
+            body(self)
+            return true
+        }
+        return lane.submit(from: sender.lane) { [self] in body(self) }
     }
 
     // MARK: Fetches that wait

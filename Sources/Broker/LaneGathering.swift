@@ -20,11 +20,11 @@ extension BrokerLane {
         for (lane, numbers) in byLane.enumerated() where lane != index && !numbers.isEmpty {
             gathering.pendingCount += 1
             let wanted = numbers.map { parts[$0] }
-            let isSent = node.lanes[lane].lane.submit { [self] in
+            let isSent = node.lanes[lane].lane.submit(from: self.lane) { [self] in
                 let owner = node.lanes[lane]
                 let answers = wanted.map { work(owner, $0) }
                 // Nobody waits any more when this lane has ended.
-                _ = self.lane.submit { gathering.take(answers, for: numbers) }
+                _ = self.lane.submit(from: owner.lane) { gathering.take(answers, for: numbers) }
             }
             if !isSent { gathering.pendingCount -= 1 }
         }
@@ -38,9 +38,9 @@ extension BrokerLane {
         let gathering = Gathering<Answer?>(count: node.lanes.count, lost: nil) { done($0.compactMap { $0 }) }
         for other in node.lanes where other !== self {
             gathering.pendingCount += 1
-            let isSent = other.lane.submit { [self] in
+            let isSent = other.lane.submit(from: lane) { [self] in
                 let answer = work(other)
-                _ = lane.submit { gathering.take([answer], for: [other.index]) }
+                _ = lane.submit(from: other.lane) { gathering.take([answer], for: [other.index]) }
             }
             if !isSent { gathering.pendingCount -= 1 }
         }

@@ -39,6 +39,8 @@ final class GroupCommit: AppendCompletionHandler {
     /// Something that was appended and is not synced has been promised durability.
     private var wantsSync = false
     private var isFlushNoted = false
+    /// The last flush was told to leave a sync to the next.
+    private var isSyncHeld = false
     /// Bytes were written between two flushes, which the owner has not been told.
     private var hasNews = false
     /// Why that failed. Told with the next flush as well: who appends right now does not know its offset yet.
@@ -54,7 +56,13 @@ final class GroupCommit: AppendCompletionHandler {
     private var writeInFlight: (token: CompletionToken, endOffset: Offset, byteCount: Int)?
     /// Syncs in flight, oldest first.
     private var tickets: [SyncTicket] = []
-    private var activeSyncIsInFlight = false
+    private var activeSyncIsInFlight = false {
+        didSet {
+            if activeSyncIsInFlight != oldValue { wave.count += activeSyncIsInFlight ? 1 : -1 }
+        }
+    }
+    /// Counts that sync among the others of its lane and disk.
+    let wave: SyncWave
     private var nextToken: UInt64 = 0
     private var failure: IOError?
     /// Somebody waited for a sync when the failure came.
@@ -75,7 +83,7 @@ final class GroupCommit: AppendCompletionHandler {
 
     init(
         file: any File, position: Int64, endOffset: Offset, syncedEndOffset: Offset, queue: any AppendQueue,
-        road: AppendRoad, owner: any GroupCommitOwner
+        road: AppendRoad, wave: SyncWave, owner: any GroupCommitOwner
     ) {
         self.file = file
         pendingPosition = position
@@ -84,6 +92,7 @@ final class GroupCommit: AppendCompletionHandler {
         self.syncedEndOffset = min(syncedEndOffset, endOffset)
         self.queue = queue
         self.road = road
+        self.wave = wave
         self.owner = owner
     }
 
@@ -147,28 +156,42 @@ final class GroupCommit: AppendCompletionHandler {
 
     /// Writes (direct road) or hands to the queue (queued road) what is pending, and asks for a sync where
     /// one is owed.
-    func flush() {
+    ///
+    /// - Parameter holdsSync: on the direct road, no sync of the active segment begins.
+    /// - Returns: whether one would have: then another flush has to follow, though nobody asks for it.
+    @discardableResult
+    func flush(holdsSync: Bool = false) -> Bool {
         isFlushNoted = false
-        guard failure == nil, let queue else { return }
+        isSyncHeld = false
+        guard failure == nil, let queue else { return false }
         switch road {
-        case .direct: flushDirectly(queue)
+        case .direct: flushDirectly(queue, holdsSync)
         case .queued: flushThroughQueue(queue)
         }
+        return isSyncHeld
     }
 
-    private func flushDirectly(_ queue: any AppendQueue) {
+    private func flushDirectly(_ queue: any AppendQueue, _ holdsSync: Bool) {
         if let earlyFailure { return fail(earlyFailure) }
         do {
             try writePending()
         } catch {
             return fail(error)
         }
-        syncActiveSegment(queue)
+        if holdsSync && canSync {
+            isSyncHeld = true
+            isFlushNoted = true
+        } else {
+            syncActiveSegment(queue)
+        }
         if hasNews {
             hasNews = false
             owner.groupCommitAdvanced()
         }
     }
+
+    /// Whether there is a sync to begin.
+    private var canSync: Bool { wantsSync && !activeSyncIsInFlight && syncedEndOffset < writtenEndOffset }
 
     private func writePending() throws(IOError) {
         if pending.isEmpty { return }

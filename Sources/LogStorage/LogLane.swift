@@ -14,7 +14,8 @@ public enum AppendRoad: String, Sendable, CaseIterable {
 /// flush.
 ///
 /// A lane and all its logs are used by one thread at a time. The usual turn of a lane: take requests and call
-/// `PartitionLog.append…` for each, then `flush` once, then `poll` when there is nothing else to do.
+/// `PartitionLog.append…` for each, then `flush` once, then `poll` when there is nothing else to do. Who sets
+/// `holdsSyncs` also calls `syncHeld`, when nothing more is about to come.
 public final class LogLane {
     public let queue: any AppendQueue
     public let timeSource: any TimeSource
@@ -23,6 +24,14 @@ public final class LogLane {
     private var jitter: SeededGenerator
     private var dirtyLogs: [PartitionLog] = []
     private var isFlushing = false
+    /// While true, appends are written but no sync of an active segment begins, on the direct road: for who
+    /// sees more appends coming, so that all of them share the sync, and calls `syncHeld` soon.
+    public var holdsSyncs = false
+    /// Whether a sync is held back that no other delays: `syncHeld` would begin it.
+    public private(set) var owesSyncs = false
+    /// Whether any sync is held back.
+    public private(set) var holdsBack = false
+    private var waves: [SyncWave] = []
 
     /// - Parameter seed: of the jitter that spreads the rolling of segments.
     public init(
@@ -62,13 +71,51 @@ public final class LogLane {
         // A log may be noted again while it is flushed, by an observer that appends.
         isFlushing = true
         var index = 0
+        var heldCount = 0
         while index < dirtyLogs.count {
-            dirtyLogs[index].flush()
+            let log = dirtyLogs[index]
+            if log.flush(holdsSync: holdsSyncs && !log.commit.wave.isReleased) {
+                dirtyLogs[heldCount] = log
+                heldCount += 1
+            }
             index += 1
         }
-        dirtyLogs.removeAll(keepingCapacity: true)
+        if heldCount == 0 {
+            dirtyLogs.removeAll(keepingCapacity: true)
+        } else {
+            dirtyLogs.removeLast(dirtyLogs.count - heldCount)
+        }
+        noteHeld()
         isFlushing = false
         if queue.pendingCount > 0 { queue.submit() }
+    }
+
+    /// What is left of `dirtyLogs` waits for its sync.
+    private func noteHeld() {
+        owesSyncs = false
+        holdsBack = !dirtyLogs.isEmpty
+        var index = 0
+        while index < dirtyLogs.count {
+            if dirtyLogs[index].commit.wave.count == 0 { owesSyncs = true }
+            index += 1
+        }
+    }
+
+    /// Begins syncs that were held back.
+    /// - Parameter waits: those wait in whose log directory syncs of this lane are under way, to begin together
+    ///   when these have ended.
+    public func syncHeld(afterOthers waits: Bool) {
+        for wave in waves { wave.isReleased = !waits || wave.count == 0 }
+        flush()
+        for wave in waves { wave.isReleased = false }
+    }
+
+    /// The syncs of this lane in `directory`.
+    func wave(of directory: LogDirectory) -> SyncWave {
+        if let known = waves.first(where: { $0.directory === directory }) { return known }
+        let made = SyncWave(directory: directory)
+        waves.append(made)
+        return made
     }
 
     /// Delivers completions, waiting up to `waitNanoseconds` for the first when some are due (nil: without

@@ -108,7 +108,7 @@ public final class PartitionLog {
             commit = GroupCommit(
                 file: try contents.segments.active.file(), position: contents.segments.active.byteCount,
                 endOffset: contents.logEndOffset, syncedEndOffset: contents.recoveryPoint, queue: lane.queue,
-                road: lane.road, owner: owner)
+                road: lane.road, wave: lane.wave(of: directory), owner: owner)
         } catch {
             throw LogError(reading: error)
         }
@@ -187,7 +187,8 @@ public final class PartitionLog {
     // MARK: Appends on their way to the disk
 
     /// Writes, or sends on its way, what has been appended since the last flush. The lane calls it.
-    func flush() { commit.flush() }
+    /// - Returns: whether a sync was held back; see `GroupCommit.flush`.
+    func flush(holdsSync: Bool) -> Bool { commit.flush(holdsSync: holdsSync) }
 
     /// Asks for everything appended so far to be synced; the observer hears of it. Nothing happens before the
     /// lane's next `flush`.

@@ -109,6 +109,7 @@ public final class Lane: @unchecked Sendable {
     /// that its turn brought: however much it hands over, and gets back, costs one waking. Waking a sleeping
     /// core costs as much as appending a batch.
     public func submit(from sender: Lane, _ work: @escaping @Sendable () -> Void) -> Bool {
+        invariant(sender.isCurrent, "lane \(index) is given work by another thread than its sender's")
         let isTaken = put(work)
         // One that is awake looks into its inbox before it sleeps.
         if isTaken && mustBeWoken { sender.noteSleeper(self) }

@@ -64,12 +64,14 @@ final class LogFixture {
         lane = LogLane(queue: queue, timeSource: clock, road: road)
     }
 
+    /// - Parameter number: of the partition.
     func open(
-        recoveryPoint: Offset? = nil, logStartOffset: Offset? = nil, clean: Bool = false
+        number: Int32 = 0, recoveryPoint: Offset? = nil, logStartOffset: Offset? = nil, clean: Bool = false
     ) throws -> PartitionLog {
         try PartitionLog.open(
             LogOpening(
-                partition: Self.partition, path: Self.path, configuration: configuration,
+                partition: TopicPartition(topic: Self.partition.topic, partition: number),
+                path: number == 0 ? Self.path : "/data/events-\(number)", configuration: configuration,
                 recoveryPoint: recoveryPoint,
                 logStartOffset: logStartOffset, wasShutDownCleanly: clean), in: directory, lane: lane)
     }

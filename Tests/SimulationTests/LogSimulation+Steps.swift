@@ -52,8 +52,11 @@ extension LogSimulation {
     }
 
     private func flush() {
-        note("flush")
+        let holdsSyncs = holdGenerator.chance(1, in: 4)
+        note(holdsSyncs ? "flush without syncs" : "flush")
+        manager.lane.holdsSyncs = holdsSyncs
         manager.lane.flush()
+        manager.lane.holdsSyncs = false
     }
 
     private func poll() {

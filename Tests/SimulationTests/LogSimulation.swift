@@ -15,6 +15,8 @@ struct SimulationFailure: Error, CustomStringConvertible {
 final class LogSimulation {
     let seed: UInt64
     var generator: SeededGenerator
+    /// Draws which flushes hold back their syncs, beside the operations of a seed.
+    var holdGenerator: SeededGenerator
     let clock = SimulatedClock()
     let disk: SimulatedDisk
     /// Of everything that the processes of this simulation are made of.
@@ -92,6 +94,7 @@ final class LogSimulation {
         }
         self.settings = settings
         self.generator = generator
+        holdGenerator = SeededGenerator(seed: seed &+ 1)
         try start()
         take(try manager.create(Self.partition, settings: settings))
     }

@@ -79,12 +79,12 @@ final class FetchOperation: TimerHandler, @unchecked Sendable {
         let mayWait = !isTimeUp
         pendingGroupCount = groups.count + 1
         for group in groups where group.owner !== context.broker {
-            let isSent = group.owner.lane.submit { [self] in
+            let isSent = group.owner.lane.submit(from: context.broker.lane) { [self] in
                 let began = group.owner.quotas.beginWork()
                 let answers = group.read(mayWait: mayWait)
                 group.owner.quotas.endWork(began, context.header.clientID)
                 let waits = group.isWaiting
-                _ = context.broker.lane.submit { [self] in
+                _ = context.broker.lane.submit(from: group.owner.lane) { [self] in
                     if waits { awaitedGroups.append(group) }
                     take(answers, of: group)
                 }
@@ -150,7 +150,7 @@ final class FetchOperation: TimerHandler, @unchecked Sendable {
         if let timer { context.broker.lane.cancel(timer) }
         timer = nil
         for group in groups where group.owner === context.broker { group.finish() }
-        for group in awaitedGroups { group.owner.perform { _ in group.finish() } }
+        for group in awaitedGroups { group.owner.perform(from: context.broker) { _ in group.finish() } }
         groups = []
         awaitedGroups = []
     }

@@ -198,7 +198,7 @@ final class FetchGroup: FetchWaiter, @unchecked Sendable {
         if isFinished { return }
         let home = operation.context.broker
         if home === owner { return operation.wake() }
-        _ = home.lane.submit { [self] in operation.wake() }
+        _ = home.lane.submit(from: owner.lane) { [self] in operation.wake() }
     }
 
     /// The fetch was answered. On the owner's lane.

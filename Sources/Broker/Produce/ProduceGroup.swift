@@ -37,7 +37,7 @@ final class ProduceGroup: ProduceWaiter, @unchecked Sendable {
             run()
             return true
         }
-        if owner.perform({ [self] _ in runAway() }) { return true }
+        if owner.lane.submit(from: operation.context.broker.lane, { [self] in runAway() }) { return true }
         for index in parts.indices { parts[index].take(ProduceAnswer(.notLeaderOrFollower)) }
         return false
     }
@@ -140,12 +140,12 @@ final class ProduceGroup: ProduceWaiter, @unchecked Sendable {
     private func report() {
         let home = operation.context.broker
         if home === owner { return operation.finish(self) }
-        _ = home.lane.submit { [self] in operation.finish(self) }
+        _ = home.lane.submit(from: owner.lane) { [self] in operation.finish(self) }
     }
 
     /// Nobody waits any more. On the operation's lane.
     func abandon() {
-        owner.perform { [self] _ in cancel() }
+        owner.perform(from: operation.context.broker) { [self] _ in cancel() }
     }
 
     private func cancel() {
