@@ -86,8 +86,8 @@ final class BrokerLane: @unchecked Sendable {
         lane.ended = { [unowned self] in close() }
     }
 
-    /// Syncs begin when nothing more has come in, so that all that came together shares them: an acknowledgement
-    /// costs a tenth when ten share a sync. Looking once more is far cheaper than a sync.
+    /// Syncs begin when nothing more has come in, so that all that came together shares them: an
+    /// acknowledgement costs a tenth when ten share a sync. Looking once more is far cheaper than a sync.
     private func syncOrWait() {
         guard logLane.owesSyncs else {
             if logLane.holdsBack { boundHold() }

@@ -102,8 +102,8 @@ public final class LogLane {
     }
 
     /// Begins syncs that were held back.
-    /// - Parameter waits: those wait in whose log directory syncs of this lane are under way, to begin together
-    ///   when these have ended.
+    /// - Parameter waits: those wait in whose log directory syncs of this lane are under way, to begin
+    ///   together when these have ended.
     public func syncHeld(afterOthers waits: Bool) {
         for wave in waves { wave.isReleased = !waits || wave.count == 0 }
         flush()

@@ -33,8 +33,8 @@ struct RecordFields {
     var headersStart = 0
     var headerCount: Int32 = 0
 
-    /// Reads and checks the record that begins at `start`, headers included. Inlined, so that who wants few of
-    /// the fields pays for few.
+    /// Reads and checks the record that begins at `start`, headers included. Inlined, so that who wants few
+    /// of the fields pays for few.
     @inline(__always)
     init(_ bytes: RawSpan, at start: Int) throws(RecordDefect) {
         var position = start

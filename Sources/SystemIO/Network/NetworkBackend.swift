@@ -61,8 +61,8 @@ public protocol NetworkBackend: AnyObject {
     func resumeAccepting(_ channel: ChannelID)
 
     /// Watches a descriptor that stays open until `remove`.
-    /// - Parameter changesOnly: each signal of an event descriptor is told of once, whether the ones before it
-    ///   were taken off or not; once without one is possible.
+    /// - Parameter changesOnly: each signal of an event descriptor is told of once, whether the ones before
+    ///   it were taken off or not; once without one is possible.
     func watch(
         _ descriptor: Int32, changesOnly: Bool, _ handler: any ReadinessHandler
     ) throws(IOError) -> ChannelID

@@ -175,8 +175,8 @@ final class ReadinessNetwork<Poller: ReadinessPoller>: NetworkBackend {
             number += 1
         }
         serveReady(known)
-        // What else is there is taken too as long as it is little, so that it shares what follows: a write, an
-        // answer, the next wait.
+        // What else is there is taken too as long as it is little, so that it shares what follows: a write,
+        // an answer, the next wait.
         var rounds = Self.furtherRounds
         while rounds > 0 && !ready.isEmpty && receivedByteCount < Self.gatheredByteCount {
             rounds -= 1
