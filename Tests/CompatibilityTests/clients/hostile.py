@@ -20,14 +20,10 @@ import confluent_kafka
 import kafka
 from confluent_kafka import admin
 
+from kill import free_port
+
 PATIENCE_SECONDS = 60
 HOST = "127.0.0.1"
-
-
-def free_port():
-    with socket.socket() as free:
-        free.bind((HOST, 0))
-        return free.getsockname()[1]
 
 
 def wait_for(port):

@@ -22,11 +22,23 @@ PARTITIONS = 3
 PATIENCE_SECONDS = 120
 
 
+def free_port():
+    """A port that stays free while a broker that was killed starts again: the kernel gives none of these to others."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range") as bounds:
+        first = int(bounds.read().split()[0])
+    while True:
+        port = random.SystemRandom().randrange(10_000, first)
+        with socket.socket() as free:
+            try:
+                free.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+
+
 class Broker:
     def __init__(self, program, directory, settings):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.command = [program, "server", "--listen", f"127.0.0.1:{self.port}", "--data-dir", directory]
         for setting in settings:
             self.command += ["--set", setting]
