@@ -65,6 +65,9 @@ let package = Package(
         library("LogStorage", ["Base", "SystemIO", "RecordFormat"]),
         library("Transport", ["Base", "SystemIO"]),
 
+        // Level 2: consensus, as a function of what comes in.
+        library("RaftConsensus", ["Base"]),
+
         // Level 2: the wire protocol, generated from its schemas by tools/schema.
         .target(
             name: "KafkaProtocol", dependencies: ["Base", "RecordFormat"], exclude: ["Schemas"],
@@ -130,6 +133,7 @@ let package = Package(
         tests(
             "ReplicationTests",
             ["Base", "SystemIO", "RecordFormat", "LogStorage", "Replication", "SimulationKit"]),
+        tests("RaftConsensusTests", ["Base", "RaftConsensus"]),
         tests("KafkaProtocolTests", ["Base", "RecordFormat", "KafkaProtocol", "ProtocolSchema"]),
         tests(
             "TransportTests", ["Base", "SystemIO", "Transport", "SimulationKit", "CAllocationCounter"]),

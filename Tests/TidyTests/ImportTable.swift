@@ -38,6 +38,7 @@ let moduleRules: [ModuleRule] = [
     ModuleRule("Settings", level: 1, ["Base"]),
     ModuleRule("LogStorage", level: 2, ["Base", "SystemIO", "RecordFormat"], system: ["Synchronization"]),
     ModuleRule("Transport", level: 2, ["Base", "SystemIO"], system: ["Synchronization"]),
+    ModuleRule("RaftConsensus", level: 2, ["Base"]),
     ModuleRule("KafkaProtocol", level: 2, ["Base", "RecordFormat"]),
     ModuleRule("ClusterMetadata", level: 3, ["Base", "RecordFormat", "KafkaProtocol"]),
     ModuleRule("Replication", level: 3, ["Base", "SystemIO", "RecordFormat", "LogStorage"]),
@@ -103,6 +104,7 @@ let moduleRules: [ModuleRule] = [
     ModuleRule(
         "KafkaProtocolTests", level: testLevel, ["Base", "RecordFormat", "KafkaProtocol", "ProtocolSchema"],
         system: testing),
+    ModuleRule("RaftConsensusTests", level: testLevel, ["Base", "RaftConsensus"], system: testing),
     ModuleRule(
         "TransportTests", level: testLevel,
         ["Base", "SystemIO", "Transport", "SimulationKit", "CAllocationCounter"],
