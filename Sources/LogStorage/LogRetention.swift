@@ -91,8 +91,9 @@ extension PartitionLog {
     private func rollIfExpired(now: Timestamp) throws {
         let active = segments.active
         let time = configuration.retentionMilliseconds
+        // A cut that waits for room comes first: what is known of producers may go beyond it.
         guard configuration.cleanupPolicy.contains(.delete), time >= 0, active.byteCount > 0,
-            commit.queuedEndOffset == highWatermark,
+            cutTarget == nil, commit.queuedEndOffset == highWatermark,
             now.rawValue - (try newestMilliseconds(of: active)) > time
         else { return }
         try roll(now: now)

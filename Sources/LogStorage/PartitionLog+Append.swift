@@ -298,10 +298,13 @@ extension PartitionLog {
 
     // MARK: Pass two: the log takes the batches
 
-    /// Rolls where the append does not fit, and makes sure that the disk has room for it.
+    /// Rolls where the append does not fit, and makes sure that the disk has room for it. Throws also when
+    /// that loses appends which were on their way: those that are to be made now have been checked against a
+    /// log that ended with them.
     private func makeRoom(
         for byteCount: Int, lastOffset: Offset, timestamp: Timestamp, now: Timestamp
     ) throws(LogError) {
+        let endOffset = logEndOffset
         var active = segments.active
         // A roll that a full disk interrupted has sealed the segment already.
         if active.isSealed
@@ -309,6 +312,7 @@ extension PartitionLog {
                 before: byteCount, lastOffset: lastOffset, timestamp: timestamp, now: now, configuration)
         {
             try roll(now: now)
+            guard logEndOffset == endOffset else { throw .noSpace(path: directory.path) }
             active = segments.active
         }
         do {
@@ -353,6 +357,8 @@ extension PartitionLog {
     func roll(now: Timestamp) throws(LogError) {
         do {
             try commit.drainWrites()
+            // Appends were lost just now, and what is known of them waits to be taken back.
+            if cutTarget != nil { throw LogError.noSpace(path: directory.path) }
             let old = segments.active
             guard old.byteCount > 0 else { return }
             isUntouched = false

@@ -45,6 +45,8 @@ extension PartitionLog {
     /// going on, or an earlier one failed.
     public func cleanability() throws(LogError) -> Cleanability? {
         try checkUsable()
+        // The last batch of each producer stays, as far as the log goes and no further.
+        if cutTarget != nil { try checkChangeable() }
         guard configuration.cleanupPolicy.contains(.compact), cleaning.cancellation == nil,
             cleaning.uncleanableReason == nil
         else { return nil }

@@ -15,6 +15,9 @@ extension PartitionLog {
     /// from the log, so it is only synced where a checkpoint will rely on it.
     func writeProducerSnapshot(at offset: Offset, sync: Bool) throws(IOError) {
         guard snapshotOffset != offset else { return }
+        invariant(
+            producers.mapEndOffset <= offset,
+            "what is known of producers goes up to \(producers.mapEndOffset), the log to \(offset)")
         let bytes = ProducerSnapshotFile.encode(producers)
         let path = place.filePath(.producerSnapshot, offset)
         let file = try place.fileSystem.open(path, .createOrOpen)
@@ -126,7 +129,8 @@ extension PartitionLog {
             endUse()
             return point
         }
-        try syncNow()
+        try checkChangeable()
+        try drainAndSync()
         if leaderEpochs.isDirty { try writeLeaderEpochs() }
         do {
             let active = segments.active

@@ -109,16 +109,18 @@ extension PartitionLog {
         }
     }
 
-    /// Brings all that is derived from the batches in line with the new end of the log.
+    /// Brings all that is derived from the batches in line with the new end of the log. What takes room on
+    /// the disk comes last: where there is none, what is known is right all the same.
     private func finishCut(at endOffset: Offset, file: any File, position: Int64) throws {
         commit.reset(file: file, position: position, endOffset: endOffset)
         highWatermark = min(highWatermark, endOffset)
         checkpointedRecoveryPoint = min(checkpointedRecoveryPoint, endOffset)
         cleaning.noteTruncation(to: endOffset)
-        // Offsets are given again, perhaps in the same epoch: no start may find there what was cut off.
-        if leaderEpochs.truncateFromEnd(endOffset) || leaderEpochs.isDirty { try writeLeaderEpochs() }
+        leaderEpochs.truncateFromEnd(endOffset)
         try removeSnapshots(above: endOffset)
         try rebuildProducers(upTo: endOffset)
+        // Offsets are given again, perhaps in the same epoch: no start may find there what was cut off.
+        if leaderEpochs.isDirty { try writeLeaderEpochs() }
     }
 
     /// Drops everything and goes on, empty, at `offset`: a follower whose leader has nothing before it.

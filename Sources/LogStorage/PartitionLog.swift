@@ -218,9 +218,17 @@ public final class PartitionLog {
         commit.requestSync()
     }
 
-    /// Waits until everything appended so far is on stable storage.
+    /// Waits until everything appended so far is on stable storage. Throws when some of it found no room.
     public func syncNow() throws(LogError) {
         try checkChangeable()
+        let endOffset = logEndOffset
+        try drainAndSync()
+        guard logEndOffset == endOffset else { throw .noSpace(path: directory.path) }
+    }
+
+    /// Waits until everything is on stable storage that has been appended and not lost since. Throws when the
+    /// loss could not be taken back yet.
+    func drainAndSync() throws(LogError) {
         do {
             commit.requestSync()
             commit.flush()
@@ -233,6 +241,7 @@ public final class PartitionLog {
         } catch {
             throw directory.writeFailed(error)
         }
+        if cutTarget != nil { throw .noSpace(path: directory.path) }
     }
 
     fileprivate func commitFailed(_ error: IOError) {

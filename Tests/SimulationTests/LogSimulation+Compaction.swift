@@ -83,6 +83,9 @@ extension LogSimulation {
         }
         guard let cleanability = try log.cleanability(), cleanability.isDue(settings) else { return }
         note("compaction of \(cleanability.firstDirtyOffset) to \(cleanability.endOffset)")
+        try check(
+            cleanability.endOffset.rawValue <= model.endOffset,
+            "the log ends at \(log.logEndOffset), model \(model.endOffset)")
         let plan = try log.planCleaning(cleanability)
         model.planCompaction(
             below: cleanability.endOffset.rawValue, now: plan.now.rawValue,

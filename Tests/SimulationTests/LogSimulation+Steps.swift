@@ -111,7 +111,10 @@ extension LogSimulation {
             try log.truncateFullyAndStart(at: Offset(target))
         } catch {
             // A full disk leaves the log as it was, or it is finished when there is room.
-            if directory.failure == nil { possibleEnd = nil }
+            if directory.failure == nil {
+                possibleEnd = nil
+                if log.startTarget == nil { possibleBeginning = nil }
+            }
             throw error
         }
         try takeBeginning(at: target)
