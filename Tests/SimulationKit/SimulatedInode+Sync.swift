@@ -67,9 +67,21 @@ extension SimulatedInode {
     /// pages of a mapping's sync.
     func makeDurable(_ bytes: UnsafeRawBufferPointer, at position: Int, writtenAt sequence: UInt64) {
         guard sequence > appliedSequence, !bytes.isEmpty else { return }
+        // A crash may go back to any size since the last sync, but not to one from before these bytes.
+        if wasCut(below: position + bytes.count, before: sequence) { return apply(snapshot()) }
         let patch = DurablePatch(position: position, bytes: Array(bytes), sequence: sequence)
         lay(patch)
         if outstandingSnapshots > 0 { patches.append(patch) }
+    }
+
+    /// Whether the file, since it was last synced, was shorter than `byteCount` before the change `sequence`.
+    private func wasCut(below byteCount: Int, before sequence: UInt64) -> Bool {
+        var last = syncedByteCount
+        for change in sizeChanges where change.sequence < sequence {
+            if change.byteCount < min(last, byteCount) { return true }
+            last = change.byteCount
+        }
+        return false
     }
 
     private func lay(_ patch: DurablePatch) {

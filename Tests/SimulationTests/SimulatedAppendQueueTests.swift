@@ -26,6 +26,26 @@ struct SimulatedAppendQueueTests {
         #expect(try disk.mount().readAll("/f") == [1, 2, 3])
     }
 
+    @Test("A write with its sync survives though the file was cut while it was in flight")
+    func cutWhileInFlight() throws {
+        for seed in 1...200 as ClosedRange<UInt64> {
+            let disk = SimulatedDisk(seed: seed)
+            let process = disk.mount()
+            let file = try process.makeDurable("/f", pattern(3000))
+            let queue = SimulatedAppendQueue(process, seed: seed)
+            queue.write(pattern(116, seed: 7), to: file, at: 3000, thenSync: true, 9, handler)
+            queue.submit()
+            try file.truncate(to: 1000)
+            try file.write(pattern(5000), at: 1000)
+            queue.drain()
+            var generator = SeededGenerator(seed: seed)
+            disk.crash(&generator)
+            let left = try disk.mount().readAll("/f")
+            #expect(left.count >= 3116 && Array(left[3000..<3116]) == pattern(116, seed: 7), "seed \(seed)")
+            if left.count < 3116 { return }
+        }
+    }
+
     @Test("Nothing is in flight before it is submitted, and nothing is seen before it is written")
     func submission() throws {
         let process = disk.mount()

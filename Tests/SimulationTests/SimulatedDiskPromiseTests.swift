@@ -10,6 +10,9 @@ private struct FileHistory {
     private(set) var images: [[UInt8]]
     /// For each byte the image from which on a crash may take it: what was promised to survive.
     private var promised: [Int]
+    /// Writes that are over, and the image that each ended with. Of one that went in parts, a part may have
+    /// been there between two images, and have been written over before the next.
+    private var ended: [(position: Int, bytes: [UInt8], image: Int)] = []
     private let capacity: Int
 
     init(_ bytes: [UInt8], capacity: Int) {
@@ -23,6 +26,8 @@ private struct FileHistory {
     mutating func changed(to bytes: [UInt8]) {
         if bytes != images[latest] { images.append(bytes) }
     }
+
+    mutating func ended(_ bytes: [UInt8], at position: Int) { ended.append((position, bytes, latest)) }
 
     mutating func promise(_ range: Range<Int>, since image: Int) {
         for position in range.clamped(to: 0..<capacity) {
@@ -50,6 +55,10 @@ private struct FileHistory {
             for write in inFlight where write.position + write.bytes.count > position {
                 // A write beyond the end brings zeros before it.
                 allowed.insert(position >= write.position ? write.bytes[position - write.position] : 0)
+            }
+            for write in ended where write.image >= promised[position] {
+                let index = position - write.position
+                if write.bytes.indices.contains(index) { allowed.insert(write.bytes[index]) }
             }
             if allowed.contains(nil) && allowed.count > 1 { allowed.insert(0) }
             if !allowed.contains(found) {
@@ -166,6 +175,7 @@ private final class PromiseRun: AppendCompletionHandler {
         case .written:
             noteChange()
             ownImages[token.rawValue] = history.latest
+            if let write = writes[token.rawValue] { history.ended(write.bytes, at: write.position) }
             if syncs[token.rawValue] == nil { writes[token.rawValue] = nil }
         case .synced:
             if let since = syncs.removeValue(forKey: token.rawValue) { history.promiseAll(since: since) }
