@@ -44,7 +44,7 @@ extension LogStore {
         return nil
     }
 
-    /// Opens a found log, or sets it aside, as `choosing` says.
+    /// Reads a found log, whose syncs are left to be done, or sets it aside, as `choosing` says.
     func recover(
         _ found: FoundLog, _ choosing: (TopicPartition, TopicID?) -> FoundLogChoice,
         _ newID: () -> UniqueID, _ context: ScanContext
@@ -56,7 +56,7 @@ extension LogStore {
             switch choosing(found.partition, metadata?.topicID) {
             case .leave: return nil
             case .open(let settings, let topicID):
-                var log = try recoverLog(found, settings, context)
+                var log = try readLog(found, settings, context)
                 if metadata == nil, let topicID { try log.write(topicID) }
                 return log
             case .setAside(let reason):
@@ -64,7 +64,7 @@ extension LogStore {
                 return nil
             }
         } catch {
-            noteUnopened(found, directory.writeFailed(error))
+            noteUnopened(found.path, found.opened, directory.writeFailed(error))
             return nil
         }
     }

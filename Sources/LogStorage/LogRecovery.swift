@@ -2,8 +2,8 @@ internal import Base
 internal import RecordFormat
 internal import SystemIO
 
-/// Brings the files of one log into a state that the log can go on from. Any thread; one log is recovered by
-/// one.
+/// Brings the files of one log into a state that the log can go on from, but for the syncs that
+/// `RecoveredLog.syncs` names. Any thread; one log is recovered by one.
 struct LogRecovery {
     let opening: LogOpening
     let place: LogPlace
@@ -250,7 +250,7 @@ struct LogRecovery {
             let end = try segment.endPosition(before: next ?? recoveryPoint, buffer: context.buffer)
             let file = try segment.reopenForWriting()
             if try file.byteCount() > end { try file.truncate(to: end) }
-            try file.sync(.full)
+            log.syncs.add(file)
             segment.byteCount = end
             segment.isSealed = true
             return true
@@ -262,11 +262,19 @@ struct LogRecovery {
         }
     }
 
+    /// Makes the indexes of a segment anew, empty. One that begins above the recovery point is read whole by
+    /// the next start as well, should this one not come to its end: half an index is no harm there.
+    private mutating func resetIndexes(of segment: LogSegment, _ recoveryPoint: Offset) throws {
+        _ = try names()
+        try segment.resetIndexes(
+            configuration: opening.configuration, isProvisional: segment.baseOffset < recoveryPoint)
+    }
+
     /// Reads a segment from `start` (nil: whole, indexes made anew), and acts on where that ends by table 3.
     private mutating func scan(
         _ segment: LogSegment, from start: OffsetPosition?, next: Offset?, _ recoveryPoint: Offset
     ) throws -> Bool {
-        if start == nil { try segment.resetIndexes(configuration: opening.configuration) }
+        if start == nil { try resetIndexes(of: segment, recoveryPoint) }
         let file = try segment.reopenForWriting()
         let fileByteCount = try file.byteCount()
         scannedFrom = min(scannedFrom ?? .zero + Int64.max, start?.offset ?? segment.baseOffset)
@@ -341,8 +349,12 @@ struct LogRecovery {
                 segment.noteDamage(at: position, reason: reason, byteCount: fileByteCount)
             }
         }
-        try file.sync(.full)
-        if facts.reach != .last && action != .cut { try segment.seal() }
+        if facts.reach == .last {
+            log.syncs.add(file)
+        } else {
+            try file.sync(.full)
+            if action != .cut { try segment.seal() }
+        }
         return action != .cut
     }
 
@@ -404,14 +416,13 @@ struct LogRecovery {
 
     // MARK: What is derived from the batches
 
-    /// What was read again and indexed counts as synced from here on, its indexes too.
+    /// What was read again and indexed counts as synced once the syncs are done, its indexes too.
     private mutating func publishIndexes() throws {
         guard !opening.wasShutDownCleanly || scannedFrom != nil else { return }
         let names = try names()
-        for segment in log.segments.all where segment.hasProvisionalIndex || segment === log.segments.active {
-            try segment.publishIndexes()
-        }
-        try names.sync()
+        for segment in log.segments.all where segment.hasProvisionalIndex { try segment.publishIndexes() }
+        log.syncs.addIndexes(of: log.segments.active)
+        log.syncs.names = names
     }
 
     private mutating func recoverLeaderEpochs() throws {

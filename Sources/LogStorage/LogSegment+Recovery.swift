@@ -41,10 +41,12 @@ extension LogSegment {
     }
 
     /// Starts the indexes anew, empty, to be filled by `noteBatch` while the log is scanned.
-    func resetIndexes(configuration: LogConfiguration) throws(IOError) {
+    ///
+    /// - Parameter isProvisional: see `createIndexes`.
+    func resetIndexes(configuration: LogConfiguration, isProvisional: Bool) throws(IOError) {
         releaseFiles()
         isSealed = false
-        try createIndexes(configuration, isProvisional: true)
+        try createIndexes(configuration, isProvisional: isProvisional)
         openedTransactionIndex = try TransactionIndex.create(
             at: .log(place, .transactionIndex, baseOffset), baseOffset: baseOffset, place.fileSystem)
         byteCount = 0

@@ -185,14 +185,18 @@ final class LogSegment {
         knownLargestTimestamp = nil
     }
 
+    /// Makes the indexes durable, though not their names.
+    func syncIndexes() throws(IOError) {
+        guard !isSealed else { return }
+        try transactionIndex.sync()
+        try openedTimeIndex?.sync()
+        try openedOffsetIndex?.sync()
+    }
+
     /// Makes the indexes durable and gives a provisional offset index its name; the directory is left to be
     /// synced by the caller.
     func publishIndexes() throws(IOError) {
-        if !isSealed {
-            try transactionIndex.sync()
-            try openedTimeIndex?.sync()
-            try openedOffsetIndex?.sync()
-        }
+        try syncIndexes()
         guard hasProvisionalIndex else { return }
         try place.fileSystem.rename(
             FilePlace.provisional(place, baseOffset).path, to: place.filePath(.offsetIndex, baseOffset))

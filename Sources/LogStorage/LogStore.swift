@@ -92,12 +92,15 @@ public final class LogStore: Sendable {
     public let directories: [OpenedDirectory]
     public let clusterID: String
     let logger: Logger
-    private let configuration: LogStoreConfiguration
-    private let timeSource: any TimeSource
+    let configuration: LogStoreConfiguration
+    let timeSource: any TimeSource
     private let interrupted = Locked<[InterruptedMove]>([])
 
     /// Moves of logs that the last stop or crash interrupted: known when the logs are recovered.
-    public var interruptedMoves: [InterruptedMove] { interrupted.withLock { $0 } }
+    public internal(set) var interruptedMoves: [InterruptedMove] {
+        get { interrupted.withLock { $0 } }
+        set { interrupted.withLock { $0 = newValue } }
+    }
 
     /// Locks the directories, creating them where they are missing, checks whose they are and reads their
     /// checkpoints. A directory whose disk fails is left out, with the reason in the log, as long as another
@@ -152,168 +155,6 @@ public final class LogStore: Sendable {
 
     /// Directories that work.
     public var onlineDirectories: [OpenedDirectory] { directories.filter { $0.directory.failure == nil } }
-
-    /// Recovers all logs of all directories, several at a time, saying how far it is in the log.
-    ///
-    /// - Parameters:
-    ///   - settings: of each partition.
-    ///   - run: runs the jobs, on as many threads as it sees fit, and returns when all are done.
-    /// - Returns: the logs; those of a directory that failed meanwhile are missing.
-    public func recoverLogs(
-        settings: @Sendable (TopicPartition) -> LogConfiguration, run: ([@Sendable () -> Void]) -> Void
-    ) -> [RecoveredPartition] {
-        // Not escaping, but handed on to jobs that all end before `run` returns.
-        withoutActuallyEscaping(settings) { settings in
-            recoverLogs(newID: Self.randomID, run: run) { found, context in
-                self.recover(found, settings(found.partition), context)
-            }
-        }
-    }
-
-    /// As the other, for a node that knows which partitions it should have.
-    ///
-    /// - Parameters:
-    ///   - choosing: what becomes of a partition's directory, given the ID of the topic that it was made for
-    ///     (nil when it does not say). Called from several threads.
-    ///   - newID: 128 random bits, for the names of directories that are set aside.
-    public func recoverLogs(
-        choosing: @Sendable (TopicPartition, TopicID?) -> FoundLogChoice,
-        newID: @Sendable () -> UniqueID, run: ([@Sendable () -> Void]) -> Void
-    ) -> [RecoveredPartition] {
-        withoutActuallyEscaping(choosing) { choosing in
-            withoutActuallyEscaping(newID) { newID in
-                recoverLogs(newID: newID, run: run) { found, context in
-                    self.recover(found, choosing, newID, context)
-                }
-            }
-        }
-    }
-
-    private static func randomID() -> UniqueID {
-        let (high, low) = SystemRandom.identifier()
-        return UniqueID(high: high, low: low)
-    }
-
-    private func recoverLogs(
-        newID: () -> UniqueID, run: ([@Sendable () -> Void]) -> Void,
-        _ recover: @escaping @Sendable (FoundLog, ScanContext) -> RecoveredPartition?
-    ) -> [RecoveredPartition] {
-        let found = onlineDirectories.flatMap { logsIn($0) }
-        let total = found.count
-        let progress = Locked(RecoveryProgress())
-        let workers = max(1, min(found.count, configuration.recoveryThreadsPerDirectory * directories.count))
-        let jobs = (0..<workers).map { [timeSource] _ in
-            { @Sendable in
-                let context = ScanContext(timeSource: timeSource)
-                while let next = progress.withLock({ $0.take(below: total) }) {
-                    let recovered = recover(found[next], context)
-                    let done = progress.withLock { $0.finish(recovered) }
-                    self.sayProgress(done, of: total)
-                }
-            }
-        }
-        if total > 0 { run(jobs) }
-        let recovered = withoutTwins(progress.withLock { $0.recovered }, newID)
-        let moves = giveUpCopies(of: recovered)
-        interrupted.withLock { $0 = moves }
-        return recovered
-    }
-
-    private struct RecoveryProgress: Sendable {
-        private var next = 0
-        private var done = 0
-        var recovered: [RecoveredPartition] = []
-
-        mutating func take(below total: Int) -> Int? {
-            guard next < total else { return nil }
-            defer { next += 1 }
-            return next
-        }
-
-        mutating func finish(_ result: RecoveredPartition?) -> Int {
-            if let result { recovered.append(result) }
-            done += 1
-            return done
-        }
-    }
-
-    private func sayProgress(_ done: Int, of total: Int) {
-        // About ten lines, and the last.
-        guard done == total || done % max(total / 10, 1) == 0 else { return }
-        logger.log(.info, "logs recovered", [LogField("done", done), LogField("total", total)])
-    }
-
-    private func logsIn(_ opened: OpenedDirectory) -> [FoundLog] {
-        let directory = opened.directory
-        let entries: [DirectoryEntry]
-        do {
-            // What a process that was killed has made may only be in memory.
-            try directory.fileSystem.syncDirectory(directory.path)
-            entries = try directory.fileSystem.contents(ofDirectory: directory.path)
-        } catch {
-            _ = directory.writeFailed(error)
-            // Where only a descriptor was wanting, each log is taken up when its partition is led.
-            if directory.failure == nil { opened.noteUnclean() }
-            return []
-        }
-        return entries.compactMap { entry -> FoundLog? in
-            guard entry.kind == .directory, let name = LogLayout.parse(directoryName: entry.name) else {
-                return nil
-            }
-            let path = LogLayout.path(directory.path, entry.name)
-            if name.suffix == .delete { removeDirectory(path, of: directory) }
-            guard name.suffix == nil else { return nil }
-            return FoundLog(partition: name.partition, path: path, opened: opened)
-        }
-    }
-
-    private func recover(
-        _ found: FoundLog, _ settings: LogConfiguration, _ context: ScanContext
-    ) -> RecoveredPartition? {
-        do {
-            return try recoverLog(found, settings, context)
-        } catch {
-            noteUnopened(found, error)
-            return nil
-        }
-    }
-
-    func noteUnopened(_ found: FoundLog, _ error: any Error) {
-        logger.log(
-            .error, "log cannot be opened",
-            [LogField("path", found.path), LogField("reason", "\(error)")])
-        found.opened.noteUnclean()
-    }
-
-    /// Recovers one log, or makes it where the directory has none. Any thread.
-    public func recoverLog(
-        _ partition: TopicPartition, in opened: OpenedDirectory, settings: LogConfiguration
-    ) throws(LogError) -> RecoveredPartition {
-        let directory = opened.directory
-        let path = LogLayout.path(directory.path, LogLayout.directoryName(partition))
-        let isNew: Bool
-        do {
-            isNew = try directory.fileSystem.attributes(of: path) == nil
-        } catch {
-            throw directory.writeFailed(error)
-        }
-        // What an earlier partition of that name left in the checkpoints must not be believed.
-        if isNew { try opened.checkpoints.removeDurably(partition) }
-        return try recoverLog(
-            FoundLog(partition: partition, path: path, opened: opened), settings,
-            ScanContext(timeSource: timeSource))
-    }
-
-    func recoverLog(
-        _ found: FoundLog, _ settings: LogConfiguration, _ context: ScanContext
-    ) throws(LogError) -> RecoveredPartition {
-        let known = found.opened.checkpoints[found.partition]
-        let opening = LogOpening(
-            partition: found.partition, path: found.path, configuration: settings,
-            recoveryPoint: known.recoveryPoint, logStartOffset: known.logStartOffset,
-            cleanerOffset: known.firstDirtyOffset, wasShutDownCleanly: found.opened.wasShutDownCleanly)
-        return try PartitionLog.recover(opening, in: found.opened.directory, context)
-    }
 
     /// Removes a directory with the files in it: a partition's that was deleted.
     func removeDirectory(_ path: String, of directory: LogDirectory) {

@@ -11,8 +11,9 @@ struct RecoveredLog {
     var damage: [LogDamage] = []
     var logStartOffset = Offset.zero
     var logEndOffset = Offset.zero
-    /// Everything below is on stable storage.
+    /// Everything below is on stable storage when `syncs` are done.
     var recoveryPoint = Offset.zero
+    var syncs = RecoverySyncs()
     /// Set for a log that has never held a record.
     var birth: LogBirth?
     /// The files are as they were closed in order.
@@ -32,6 +33,15 @@ public struct RecoveredPartition: @unchecked Sendable {
     private(set) var contents: RecoveredLog
 
     public var damage: [LogDamage] { contents.damage }
+
+    /// There is something that `sync` has to do before the log is used.
+    var needsSync: Bool { !contents.syncs.isEmpty }
+
+    /// On return what recovery has left is on stable storage. Any thread.
+    mutating func sync() throws(LogError) {
+        try directory.checkOnline()
+        do { try contents.syncs.perform() } catch { throw directory.writeFailed(error) }
+    }
 
     /// Writes down which topic the log is of: at once, or, of one that has never held a record, with the
     /// first.
@@ -56,6 +66,15 @@ extension PartitionLog {
 
     /// The part of opening that reads the disk; any thread, with a context of its own.
     public static func recover(
+        _ opening: LogOpening, in directory: LogDirectory, _ context: ScanContext
+    ) throws(LogError) -> RecoveredPartition {
+        var recovered = try recoverUnsynced(opening, in: directory, context)
+        try recovered.sync()
+        return recovered
+    }
+
+    /// As `recover`, but for the syncs: `RecoveredPartition.sync` is to be called before the log is used.
+    static func recoverUnsynced(
         _ opening: LogOpening, in directory: LogDirectory, _ context: ScanContext
     ) throws(LogError) -> RecoveredPartition {
         try directory.checkOnline()

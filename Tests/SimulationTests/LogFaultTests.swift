@@ -15,12 +15,16 @@ struct LogFaultTests {
         var testDescription: String { "seed \(seed)\(isCompacted ? ", compacted" : "")" }
     }
 
+    /// Of each kind; `tools/seeds` takes more.
+    private static let workloadCount = Int(max(3, (Seeds.count ?? 0) / 2500))
+
     /// Three logs that are not compacted, and three whose compaction comes as far as putting a segment in the
     /// place of others.
     private static func workloads(from first: UInt64) -> [Workload] {
-        var workloads = (0..<3).map { Workload(seed: first + $0, isCompacted: false) }
+        let first = first + Seeds.first - 1
+        var workloads = (0..<UInt64(workloadCount)).map { Workload(seed: first + $0, isCompacted: false) }
         var seed = first
-        while workloads.count < 6 {
+        while workloads.count < 2 * workloadCount {
             let workload = Workload(seed: seed, isCompacted: true)
             let groups = try? LogFaultTests().run(workload, .none, isFinal: { _ in true }).0.counts["groups"]
             if groups ?? 0 > 0 { workloads.append(workload) }
@@ -58,6 +62,22 @@ struct LogFaultTests {
             simulation.onlyOperates = false
             for _ in 0..<10 { try simulation.step() }
         }
+    }
+
+    @Test(
+        "power lost at every single write of a start: nothing that was synced is lost to the next",
+        arguments: briefWorkloads)
+    func powerAtEveryWriteOfAStart(_ workload: Workload) throws {
+        var change = 0
+        var wentSooner = true
+        while wentSooner {
+            change += 1
+            let (simulation, _) = try run(workload, .none, isFinal: { _ in true })
+            wentSooner = try simulation.losePowerWhileStarting(atChange: change)
+            simulation.onlyOperates = false
+            for _ in 0..<10 { try simulation.step() }
+        }
+        #expect(change > 5)
     }
 
     @Test(

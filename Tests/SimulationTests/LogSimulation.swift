@@ -295,25 +295,40 @@ final class LogSimulation {
     private func restartAfterInterruptions(atLeast promised: Int64) throws {
         var promised = promised
         while generator.chance(1, in: 6) {
-            note("start without end")
-            disk.install(.losingPower(atChange: Int(generator.next() % 12) + 1))
-            if (try? start()) != nil {
-                let settings = settings
-                let recovered = store.recoverLogs(settings: { _ in settings }, run: { $0.forEach { $0() } })
-                if let first = recovered.first { _ = try? manager.adopt(first) }
-            }
-            disk.liftFaults()
-            let survived = !disk.hasLostPower
-            if survived {
-                disk.killProcesses(&generator)
-            } else {
-                disk.crash(&generator)
+            if try startWithoutEnd(powerAt: Int(generator.next() % 12) + 1) {
                 promised = min(promised, model.syncedOffset)
             }
-            try leaveProcess()
-            count("interrupted starts")
         }
         try restart(atLeast: promised)
+    }
+
+    /// A start that loses its power at this change, or is killed when it has come to its end before.
+    /// - Returns: whether it lost its power.
+    private func startWithoutEnd(powerAt change: Int) throws -> Bool {
+        note("start without end")
+        disk.install(.losingPower(atChange: change))
+        if (try? start()) != nil {
+            let settings = settings
+            let recovered = store.recoverLogs(settings: { _ in settings }, run: { $0.forEach { $0() } })
+            if let first = recovered.first { _ = try? manager.adopt(first) }
+        }
+        disk.liftFaults()
+        let hasLostPower = disk.hasLostPower
+        if hasLostPower { disk.crash(&generator) } else { disk.killProcesses(&generator) }
+        try leaveProcess()
+        count("interrupted starts")
+        return hasLostPower
+    }
+
+    /// The process is killed, and the power goes at this change of the next start.
+    /// - Returns: false when that start had come to its end before.
+    func losePowerWhileStarting(atChange change: Int) throws -> Bool {
+        note("kill")
+        disk.killProcesses(&generator)
+        try leaveProcess()
+        let hasLostPower = try startWithoutEnd(powerAt: change)
+        try restart(atLeast: hasLostPower ? model.syncedOffset : model.writtenOffset)
+        return hasLostPower
     }
 
     /// Starts a new process and compares what it finds with the model.
