@@ -39,10 +39,7 @@ extension LogRecovery {
     /// A log that has never held a record. Nothing is synced.
     mutating func begin(_ birth: LogBirth) throws -> RecoveredLog {
         let base = opening.logStartOffset ?? .zero
-        log.segments.append(
-            try LogSegment.create(
-                baseOffset: base, place: place, configuration: opening.configuration, now: context.now,
-                jitter: 0))
+        log.segments.append(try firstSegment(at: base))
         log.logStartOffset = base
         log.logEndOffset = base
         log.recoveryPoint = base
@@ -53,6 +50,20 @@ extension LogRecovery {
         log.producers.removeAll(endOffset: base)
         log.birth = birth
         return log
+    }
+
+    /// The files that are there, where they are all there and empty, or new ones in their place.
+    private func firstSegment(at base: Offset) throws(IOError) -> LogSegment {
+        let names = Set(entries.map(\.name))
+        let kinds = [LogFileKind.log, .offsetIndex, .timeIndex]
+        if kinds.allSatisfy({ names.contains(LogLayout.fileName($0, base)) }),
+            let found = try LogSegment.reopenEmpty(
+                baseOffset: base, place: place, configuration: opening.configuration, now: context.now)
+        {
+            return found
+        }
+        return try LogSegment.create(
+            baseOffset: base, place: place, configuration: opening.configuration, now: context.now, jitter: 0)
     }
 
     /// Whether the directory holds no more than `begin` makes, or a part of it, and nobody knows of more.

@@ -71,6 +71,29 @@ final class LogSegment {
         return segment
     }
 
+    /// As `create`, where the files are there and the log's is empty: nothing is made or removed, which would
+    /// cost more than to open them.
+    /// - Returns: nil when an index holds something, if only room.
+    static func reopenEmpty(
+        baseOffset: Offset, place: LogPlace, configuration: LogConfiguration, now: Timestamp
+    ) throws(IOError) -> LogSegment? {
+        let limit = configuration.segmentIndexByteCount
+        let offsets = try OffsetIndex.openForAppend(
+            at: .log(place, .offsetIndex, baseOffset), baseOffset: baseOffset, maximumByteCount: limit,
+            place.fileSystem)
+        let times = try TimeIndex.openForAppend(
+            at: .log(place, .timeIndex, baseOffset), baseOffset: baseOffset, maximumByteCount: limit,
+            place.fileSystem)
+        guard offsets.wasEmpty, times.wasEmpty else { return nil }
+        let segment = LogSegment(
+            baseOffset: baseOffset, place: place, byteCount: 0, isSealed: false,
+            createdMilliseconds: now.rawValue)
+        segment.openedFile = try place.fileSystem.open(segment.filePath, .readWrite)
+        segment.openedOffsetIndex = offsets
+        segment.openedTimeIndex = times
+        return segment
+    }
+
     // MARK: Parts, opened when used
 
     var filePath: String { place.filePath(.log, baseOffset) }

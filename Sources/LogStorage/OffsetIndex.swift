@@ -96,6 +96,9 @@ public final class OffsetIndex {
     /// The file has another name now.
     func wasRenamed(to place: FilePlace) { core.wasRenamed(to: place) }
 
+    /// The file held nothing when it was opened, not even room allocated ahead.
+    var wasEmpty: Bool { core.openedByteCount == 0 }
+
     /// Opens the file for the seal that follows; see `MappedIndex.holdFile`.
     func holdFile() throws(IOError) { try core.holdFile() }
 

@@ -84,8 +84,9 @@ struct LogBirthTests {
         node.letGo()
         node.disk.killProcesses(&node.generator)
         try node.start()
+        let removedBefore = node.disk.count(.remove)
         try node.takeUp(all, topicID, settings)
-        #expect(node.manager.all.count == 100)
+        #expect(node.manager.all.count == 100 && node.disk.count(.remove) == removedBefore)
         // The mark of the clean stop, and its removal, cost some.
         #expect(node.syncCount < before + 20)
         let touched = try #require(node.manager[all[7]])
@@ -105,6 +106,53 @@ struct LogBirthTests {
         for partition in all { try node.append(1, to: try #require(node.manager[partition])) }
         // Each its own directory, and one for all.
         #expect(node.disk.count(.syncDirectory) == before + 21)
+    }
+
+    @Test(
+        "power that goes at any write while logs are made, or taken up as they were made, loses nothing",
+        arguments: [false, true])
+    func powerAtEveryWrite(areThere: Bool) throws {
+        let settings = LogFixture.smallSegments()
+        let all = partitions(3)
+        var change = 0
+        var wentSooner = true
+        while wentSooner {
+            change += 1
+            let node = try Node(seed: UInt64(change))
+            if areThere {
+                try node.takeUp(all, topicID, settings)
+                node.letGo()
+                node.disk.killProcesses(&node.generator)
+                try node.start()
+            }
+            node.disk.install(.losingPower(atChange: change))
+            var kept: [TopicPartition: Offset] = [:]
+            do {
+                try node.takeUp(all, topicID, settings)
+                for partition in all {
+                    let log = try #require(node.manager[partition])
+                    try node.append(1, to: log)
+                    kept[partition] = log.syncedEndOffset
+                }
+            } catch is LogError {
+                // The power went.
+            }
+            wentSooner = node.disk.hasLostPower
+            node.letGo()
+            node.disk.liftFaults()
+            node.disk.crash(&node.generator)
+            try node.start()
+            try node.takeUp(all, topicID, settings)
+            for partition in all {
+                let log = try #require(node.manager[partition])
+                #expect(log.logEndOffset >= kept[partition] ?? .zero, "power at change \(change)")
+                #expect(log.damage.isEmpty)
+                let end = log.logEndOffset
+                try node.append(1, to: log)
+                #expect(log.syncedEndOffset == end + 1)
+            }
+        }
+        #expect(change > 10)
     }
 
     @Test(
