@@ -185,6 +185,10 @@ final class BrokerLane: @unchecked Sendable {
             guard let topic = metadata.topics[id] else { continue }
             for number in change.partitions { apply(topic, number) }
         }
+        let names =
+            delta.deletedTopics.values.map(\.name)
+            + delta.topics.keys.compactMap { metadata.topics[$0]?.name }
+        if !names.isEmpty { groups.topicsChanged(Set(names)) }
         for resource in resources where resource.type == .topic {
             if let topic = metadata.topics[resource.name] { applyAll(topic) }
         }

@@ -12,6 +12,7 @@ import RecordFormat
 //                        key 2     string group
 //                        value     string protocol type, int32 generation, string? protocol, string? leader,
 //                                  [2+] int64 timestamp of the state, members; flexible from 4 on
+//                        key 3...8, 16: consumer groups, see ConsumerGroupText
 //   __transaction_state  key 0     string transactional ID
 //                        value     int64 producer ID, int16 epoch, int32 timeout, int8 status, partitions,
 //                                  int64 last update, int64 start; flexible from 1 on, with tags 0 int64
@@ -58,6 +59,8 @@ enum InternalTopic: String {
             guard let group = key.string() else { return nil }
             name = [DumpField("group", group)]
             isGroup = true
+        case (.consumerOffsets, 3...8), (.consumerOffsets, 16):
+            return Self.consumerGroupFields(of: record, version)
         case (.transactionState, 0):
             guard let id = key.string() else { return nil }
             name = [DumpField("transactionalId", id)]

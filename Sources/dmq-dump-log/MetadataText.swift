@@ -27,7 +27,7 @@ extension InternalTopic {
         ]
     }
 
-    private static func fields(of message: Any) -> DumpValue {
+    static func fields(of message: Any) -> DumpValue {
         var fields: [DumpField] = []
         for child in Mirror(reflecting: message).children {
             guard let label = child.label, label != "unknownTaggedFields" else { continue }
@@ -43,7 +43,8 @@ extension InternalTopic {
         case "lastKnownEligibleLeaderReplicas": return "lastKnownElr"
         default: break
         }
-        for (ours, theirs) in [("IDs", "Ids"), ("ID", "Id")] where name.hasSuffix(ours) {
+        for (ours, theirs) in [("IDs", "Ids"), ("ID", "Id"), ("Milliseconds", "Ms")]
+        where name.hasSuffix(ours) {
             return String(name.dropLast(ours.count)) + theirs
         }
         return name

@@ -113,6 +113,10 @@ struct GroupReport {
             json.field("protocolType", group.protocolType)
             json.field("assignor", group.assignor)
             json.field("coordinator", group.coordinator)
+            if let epochs = group.epochs {
+                json.field("epoch", epochs.group)
+                json.field("assignmentEpoch", epochs.assignment)
+            }
             json.array("members") { json in
                 for member in group.members {
                     json.object { json in
@@ -122,6 +126,11 @@ struct GroupReport {
                         json.field("host", member.host)
                         json.array("partitions") { json in
                             for partition in member.partitions ?? [] { json.value("\(partition)") }
+                        }
+                        guard let epoch = member.epoch else { return }
+                        json.field("epoch", epoch)
+                        json.array("target") { json in
+                            for partition in member.target ?? [] { json.value("\(partition)") }
                         }
                     }
                 }
@@ -156,8 +165,9 @@ struct GroupReport {
     private func text(_ group: GroupDescription, _ lines: [Line], _ now: Timestamp) throws {
         let count = TopicCommand.count(group.members.count, "member")
         let assignor = group.assignor.isEmpty ? "" : "  assignor \(group.assignor)"
-        try output.line(
-            "group \(group.id)  \(group.state)  \(count)\(assignor)  coordinator \(group.coordinator)")
+        let epochs = group.epochs.map { "  epoch \($0.group), assigned \($0.assignment)" } ?? ""
+        let kept = "coordinator \(group.coordinator)"
+        try output.line("group \(group.id)  \(group.state)  \(count)\(assignor)\(epochs)  \(kept)")
         if command.flag("members") { return try members(group) }
         if lines.isEmpty { return }
         var table = TextTable(
@@ -185,16 +195,20 @@ struct GroupReport {
 
     private func members(_ group: GroupDescription) throws {
         if group.members.isEmpty { return }
+        let hasEpochs = group.epochs != nil
         var table = TextTable(
             columns: [
                 ("member", .left), ("instance", .left), ("client", .left), ("host", .left),
-                ("partitions", .left),
-            ])
+            ] + (hasEpochs ? [("epoch", .right)] : []) + [("partitions", .left)]
+                + (hasEpochs ? [("target", .left)] : []))
+        func list(_ partitions: [TopicPartition]?) -> String {
+            (partitions ?? []).map { "\($0)" }.joined(separator: " ")
+        }
         for member in group.members.sorted(by: { $0.id < $1.id }) {
-            table.append([
-                member.id, member.instanceID ?? "-", member.clientID, member.host,
-                (member.partitions ?? []).map { "\($0)" }.joined(separator: " "),
-            ])
+            let who = [member.id, member.instanceID ?? "-", member.clientID, member.host]
+            let epoch = hasEpochs ? [member.epoch.map { "\($0)" } ?? "-"] : []
+            table.append(
+                who + epoch + [list(member.partitions)] + (hasEpochs ? [list(member.target)] : []))
         }
         try output.write(Array(table.shown.utf8))
     }

@@ -155,10 +155,14 @@ struct SampleRequests {
                 ? LeaveGroupRequest(groupID: "g", memberID: "m")
                 : LeaveGroupRequest(groupID: "g", members: [.init(memberID: "m")])
         }
-        try visitAll(visitor) { _ in
+        try visitAll(visitor) { version in
             OffsetCommitRequest(
-                groupID: "s", topics: [.init(name: "events", partitions: [.init(committedOffset: Offset(1))])]
-            )
+                groupID: "s",
+                topics: [
+                    .init(
+                        name: "events", topicID: version >= 10 ? topicID : .none,
+                        partitions: [.init(committedOffset: Offset(1))])
+                ])
         }
         try visitAll(visitor) { version in
             version < 8
@@ -167,13 +171,26 @@ struct SampleRequests {
                 : OffsetFetchRequest(
                     groups: [
                         .init(groupID: "s", topics: nil),
-                        .init(groupID: "t", topics: [.init(name: "events", partitionIndexes: [0])]),
+                        .init(
+                            groupID: "t",
+                            topics: [
+                                .init(
+                                    name: "events", topicID: version >= 10 ? topicID : .none,
+                                    partitionIndexes: [0])
+                            ]),
                     ])
         }
         try visitAll(visitor) { _ in
             OffsetDeleteRequest(
                 groupID: "s", topics: [.init(name: "events", partitions: [.init(partitionIndex: 0)])])
         }
+        try visitAll(visitor) { version in
+            ConsumerGroupHeartbeatRequest(
+                groupID: "k", memberID: "m\(version)", rebalanceTimeoutMilliseconds: 1_000,
+                subscribedTopicNames: version == 0 ? ["events"] : nil,
+                subscribedTopicRegex: version == 0 ? nil : "ev.*", topicPartitions: [])
+        }
+        try visitAll(visitor) { _ in ConsumerGroupDescribeRequest(groupIDs: ["k", "g", "none"]) }
         try visitAll(visitor) { _ in DescribeGroupsRequest(groups: ["g", "s", "none"]) }
         try visitAll(visitor) { _ in ListGroupsRequest() }
         try visitAll(visitor) { _ in DeleteGroupsRequest(groupsNames: ["none", "s"]) }

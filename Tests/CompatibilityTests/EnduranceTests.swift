@@ -25,9 +25,12 @@ struct EnduranceTests {
 
     @Test(
         "groups of several libraries are given every record while members and the broker come, go and die",
-        arguments: ["eager", "cooperative"])
-    func groups(strategy: String) throws {
-        try run("groups.py", ["--seconds", "8", "--strategy", strategy, "--kill-broker"])
+        arguments: [
+            ["--strategy", "eager"], ["--strategy", "cooperative"], ["--protocol", "consumer"],
+            ["--protocol", "mixed"],
+        ])
+    func groups(options: [String]) throws {
+        try run("groups.py", ["--seconds", "8", "--kill-broker"] + options)
     }
 
     @Test("a static member that is killed and comes back gets what it had, and nobody else hears of it")

@@ -46,8 +46,10 @@ final class MemoryLog: CoordinatorLog {
 
 extension GroupMachine {
     /// A machine that has nothing but the log.
-    static func replaying(_ log: MemoryLog, _ settings: GroupSettings) throws -> GroupMachine {
-        let machine = GroupMachine(settings)
+    static func replaying(
+        _ log: MemoryLog, _ settings: GroupSettings, _ surroundings: (any GroupSurroundings)? = nil
+    ) throws -> GroupMachine {
+        let machine = GroupMachine(settings, surroundings: surroundings)
         for (record, kind) in zip(log.records, log.kinds) {
             var producer: CoordinatorProducer?
             switch kind {
@@ -78,9 +80,13 @@ final class GroupNode {
         monotonicMilliseconds: 5_000, wallClockMilliseconds: 1_700_000_000_000)
     private var nextRandom: UInt64 = 1
 
-    init(_ settings: GroupSettings = GroupSettings()) throws {
+    let topics: TableOfTopics
+
+    init(_ settings: GroupSettings = GroupSettings(), topics: [String: Int32] = [:]) throws {
         self.settings = settings
-        runtime = CoordinatorRuntime(machine: GroupMachine(settings), log: log)
+        self.topics = TableOfTopics(topics)
+        runtime = CoordinatorRuntime(
+            machine: GroupMachine(settings, surroundings: self.topics), log: log)
         runtime.activate(endOffset: .zero, time)
     }
 
@@ -129,10 +135,16 @@ final class GroupNode {
     /// The process dies, and another one reads the log.
     func crash() throws {
         runtime.end(.notCoordinator)
-        let machine = try GroupMachine.replaying(log, settings)
+        let machine = try GroupMachine.replaying(log, settings, topics)
         runtime = CoordinatorRuntime(machine: machine, log: log)
         log.commit()
         runtime.activate(endOffset: log.endOffset, time)
+    }
+
+    /// A topic comes, grows, or goes (no partitions).
+    func setTopic(_ name: String, _ partitionCount: Int32) {
+        topics.set(name, partitionCount)
+        machine.topicsChanged([name])
     }
 }
 
@@ -154,6 +166,12 @@ final class Reply {
         if case .describe(let value) = value { value } else { nil }
     }
     var list: ListGroupsResponse? { if case .list(let value) = value { value } else { nil } }
+    var beat: ConsumerGroupHeartbeatResponse? {
+        if case .consumerHeartbeat(let value) = value { value } else { nil }
+    }
+    var consumers: ConsumerGroupDescribeResponse.DescribedGroup? {
+        if case .describeConsumer(let value) = value { value } else { nil }
+    }
     var delete: ErrorCode? { if case .delete(let value) = value { value.errorCode } else { nil } }
 }
 

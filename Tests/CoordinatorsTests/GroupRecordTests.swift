@@ -72,7 +72,7 @@ import Testing
 
     @Test("records of other protocols are left alone, broken ones are errors")
     func others() throws {
-        #expect(try record(bytes("0003 0001 67"), [0, 0]) == nil)
+        #expect(try record(bytes("0009 0001 67 0001 6d"), [0, 0]) == nil)
         #expect(throws: ProtocolError.self) { try record(bytes("0001 0001 67"), nil) }
         #expect(throws: ProtocolError.self) { try record(bytes("0002 0001 67"), bytes("0009 0000")) }
         #expect(throws: ProtocolError.self) { try record([0], nil) }
@@ -119,6 +119,7 @@ import Testing
                 case .classicGroup(let id, let value):
                     kinds.append("group \(id) \(value?.generation ?? -1) \(value?.members.count ?? -1)")
                 case .pendingOffset, .endOfTransaction: kinds.append("transaction")
+                case .consumer(let record): kinds.append("consumer \(record.group)")
                 }
             }
             position += header.byteCount

@@ -13,8 +13,13 @@ final class GroupCoordinators: @unchecked Sendable {
 
     private unowned let broker: BrokerLane
     private var shards: [Int32: CoordinatorShard<GroupMachine>] = [:]
+    /// Shared by all shards.
+    let surroundings: LaneSurroundings
 
-    init(_ broker: BrokerLane) { self.broker = broker }
+    init(_ broker: BrokerLane) {
+        self.broker = broker
+        surroundings = LaneSurroundings(broker)
+    }
 
     var all: [CoordinatorShard<GroupMachine>] { shards.sorted { $0.key < $1.key }.map(\.value) }
 
@@ -26,7 +31,9 @@ final class GroupCoordinators: @unchecked Sendable {
             rawValue: UInt8(clamping: broker.settings[BrokerSettings.offsetsCompressionCodec]))
         shards[partition.partition] = CoordinatorShard(
             partition, codec: codec ?? .none, broker: broker,
-            make: { [unowned broker] in GroupMachine(broker.settings.groups) })
+            make: { [unowned broker, surroundings] in
+                GroupMachine(broker.settings.groups, surroundings: surroundings)
+            })
     }
 
     func remove(_ partition: TopicPartition) {
@@ -37,6 +44,12 @@ final class GroupCoordinators: @unchecked Sendable {
     func settingsChanged() {
         let settings = broker.settings.groups
         for shard in shards.values { shard.machine.settings = settings }
+    }
+
+    /// Topics have come, gone or grown.
+    func topicsChanged(_ names: Set<String>) {
+        surroundings.noteChange()
+        for shard in shards.values { shard.machine.topicsChanged(names) }
     }
 
     /// Whoever waits is told that groups are kept elsewhere.
@@ -58,9 +71,7 @@ final class GroupCoordinators: @unchecked Sendable {
     /// - Parameter reply: called once, on this lane.
     func submit(_ request: GroupRequest, partition: Int32, reply: @escaping (GroupResponse) -> Void) {
         guard let shard = shards[partition] else { return reply(request.refusal(.notCoordinator)) }
-        var isJoin = false
-        if case .join = request { isJoin = true }
-        shard.submit(request, needsName: isJoin, reply: reply)
+        shard.submit(request, needsName: request.needsName, reply: reply)
     }
 }
 
@@ -75,6 +86,15 @@ extension SettingValues {
         result.offsetMetadataByteCount = self[BrokerSettings.offsetMetadataBytes]
         result.offsetsRetention = Int64(self[BrokerSettings.offsetsRetentionMinutes]) * 60_000
         result.offsetsRetentionCheck = self[BrokerSettings.offsetsRetentionCheckMilliseconds]
+        result.servesConsumerGroups = self[BrokerSettings.groupProtocols].contains(.consumer)
+        result.consumerSession = Int64(self[BrokerSettings.consumerGroupSessionMilliseconds])
+        result.consumerHeartbeat = Int64(self[BrokerSettings.consumerGroupHeartbeatMilliseconds])
+        result.consumerMaximumSize = self[BrokerSettings.consumerGroupMaximumSize]
+        let assignors = self[BrokerSettings.consumerGroupAssignors].compactMap(ConsumerAssignor.init)
+        if !assignors.isEmpty { result.consumerAssignors = assignors }
+        let migration = self[BrokerSettings.consumerGroupMigration]
+        result.mayUpgrade = migration == .upgrade || migration == .bidirectional
+        result.mayDowngrade = migration == .downgrade || migration == .bidirectional
         return result
     }
 }

@@ -4,7 +4,7 @@ internal import KafkaProtocol
 internal import RecordFormat
 
 /// The members of groups, and groups as administrators see them: JoinGroup, SyncGroup, Heartbeat,
-/// LeaveGroup, DescribeGroups, ListGroups and DeleteGroups.
+/// LeaveGroup, DescribeGroups, ListGroups and DeleteGroups; ConsumerGroupHeartbeat and ConsumerGroupDescribe.
 enum GroupHandlers {
     static let served = [
         ServedAPI(0...9) { (request: JoinGroupRequest, context) in join(request, context) },
@@ -26,6 +26,8 @@ enum GroupHandlers {
         ServedAPI(0...6) { (request: DescribeGroupsRequest, context) in describe(request, context) },
         ServedAPI(0...5) { (request: ListGroupsRequest, context) in list(request, context) },
         ServedAPI(0...2) { (request: DeleteGroupsRequest, context) in delete(request, context) },
+        ServedAPI(0...1) { (request: ConsumerGroupHeartbeatRequest, context) in heartbeat(request, context) },
+        ServedAPI(0...1) { (request: ConsumerGroupDescribeRequest, context) in describe(request, context) },
     ]
 
     private static func join(_ request: JoinGroupRequest, _ context: RequestContext) {
@@ -45,8 +47,8 @@ enum GroupHandlers {
     /// Not what happens in every rebalance.
     private static func isWorthALine(_ code: ErrorCode) -> Bool {
         switch code {
-        case .none, .memberIDRequired, .rebalanceInProgress, .unknownMemberID, .notCoordinator,
-            .coordinatorLoadInProgress:
+        case .none, .memberIDRequired, .rebalanceInProgress, .unknownMemberID, .fencedMemberEpoch,
+            .notCoordinator, .coordinatorLoadInProgress:
             false
         default: true
         }
@@ -64,6 +66,43 @@ enum GroupHandlers {
                 DescribeGroupsResponse(
                     groups: answers.compactMap { answer in
                         guard case .describe(var group) = answer else { return nil }
+                        if request.includeAuthorizedOperations && group.errorCode == .none {
+                            group.authorizedOperations = operations
+                        }
+                        return group
+                    }))
+        }
+    }
+
+    private static func heartbeat(_ request: ConsumerGroupHeartbeatRequest, _ context: RequestContext) {
+        let question = GroupRequest.consumerHeartbeat(request, context.groupCaller)
+        context.broker.askGroup(request.groupID, question) { answer in
+            guard case .consumerHeartbeat(let response) = answer else { return }
+            if isWorthALine(response.errorCode) {
+                context.logRefusal("heartbeat refused") {
+                    [
+                        LogField("group", request.groupID), LogField("error", response.errorCode),
+                        LogField("reason", response.errorMessage ?? ""),
+                    ]
+                }
+            }
+            context.respond(response)
+        }
+    }
+
+    private static func describe(_ request: ConsumerGroupDescribeRequest, _ context: RequestContext) {
+        let questions = request.groupIDs.map {
+            (group: $0, request: GroupRequest.describeConsumer(group: $0))
+        }
+        context.broker.askGroups(questions) { answers in
+            context.respond(
+                ConsumerGroupDescribeResponse(
+                    groups: answers.compactMap { answer in
+                        guard case .describeConsumer(var group) = answer else { return nil }
+                        // Which protocol a member uses came with version 1.
+                        if context.version == 0 {
+                            for place in group.members.indices { group.members[place].memberType = -1 }
+                        }
                         if request.includeAuthorizedOperations && group.errorCode == .none {
                             group.authorizedOperations = operations
                         }

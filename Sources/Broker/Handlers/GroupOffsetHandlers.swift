@@ -6,8 +6,8 @@ internal import RecordFormat
 /// What groups have committed: OffsetCommit, OffsetFetch and OffsetDelete.
 enum GroupOffsetHandlers {
     static let served = [
-        ServedAPI(0...9) { (request: OffsetCommitRequest, context) in commit(request, context) },
-        ServedAPI(0...9) { (request: OffsetFetchRequest, context) in fetch(request, context) },
+        ServedAPI(0...10) { (request: OffsetCommitRequest, context) in commit(request, context) },
+        ServedAPI(0...10) { (request: OffsetFetchRequest, context) in fetch(request, context) },
         ServedAPI(0...0) { (request: OffsetDeleteRequest, context) in delete(request, context) },
     ]
 
@@ -18,7 +18,19 @@ enum GroupOffsetHandlers {
 
     // MARK: OffsetCommit
 
-    private static func commit(_ request: OffsetCommitRequest, _ context: RequestContext) {
+    /// Since version 10 topics go by their IDs (KIP-848); an ID that nobody has gets no name.
+    private static func name(_ id: TopicID, _ context: RequestContext) -> String {
+        context.broker.metadata.topics[id]?.name ?? ""
+    }
+
+    private static func commit(_ asked: OffsetCommitRequest, _ context: RequestContext) {
+        var request = asked
+        let unknown: ErrorCode = context.version >= 10 ? .unknownTopicID : .unknownTopicOrPartition
+        if context.version >= 10 {
+            for place in request.topics.indices {
+                request.topics[place].name = name(request.topics[place].topicID, context)
+            }
+        }
         // What nobody knows is refused here; the coordinator hears of the rest.
         let isKnown = request.topics.map { topic in
             topic.partitions.map { exists(topic.name, $0.partitionIndex, context) }
@@ -30,13 +42,16 @@ enum GroupOffsetHandlers {
             return part.partitions.isEmpty ? nil : part
         }
         if known.topics.isEmpty && !request.topics.isEmpty {
-            return context.respond(request.refused(.unknownTopicOrPartition))
+            return context.respond(request.refused(unknown))
         }
         context.broker.askGroup(request.groupID, .commit(known, context.groupCaller)) { answer in
             guard case .commit(let response) = answer else { return }
             var codes = response.topics.flatMap(\.partitions).map(\.errorCode).makeIterator()
             var whole = request.refused(.unknownTopicOrPartition)
             for (place, topic) in isKnown.enumerated() {
+                if request.topics[place].name.isEmpty {
+                    for number in topic.indices { whole.topics[place].partitions[number].errorCode = unknown }
+                }
                 for number in topic.indices where topic[number] {
                     whole.topics[place].partitions[number].errorCode = codes.next() ?? .unknownServerError
                 }
@@ -49,16 +64,44 @@ enum GroupOffsetHandlers {
 
     private static func fetch(_ request: OffsetFetchRequest, _ context: RequestContext) {
         if context.version < 8 { return fetchOne(request, context) }
-        let questions = request.groups.map {
-            (group: $0.groupID, request: GroupRequest.fetch($0, requireStable: request.requireStable))
+        let questions = request.groups.map { asked in
+            var group = asked
+            if context.version >= 10 {
+                for place in (group.topics ?? []).indices {
+                    group.topics?[place].name = name(asked.topics?[place].topicID ?? .none, context)
+                }
+            }
+            return (
+                group: group.groupID, request: GroupRequest.fetch(group, requireStable: request.requireStable)
+            )
         }
         context.broker.askGroups(questions) { answers in
             context.respond(
                 OffsetFetchResponse(
                     groups: answers.compactMap {
-                        if case .fetch(let group) = $0 { group } else { nil }
+                        guard case .fetch(let group) = $0 else { return nil }
+                        return context.version >= 10 ? withIDs(group, context) : group
                     }))
         }
+    }
+
+    /// Topics that are gone have no ID to be told by; those that were asked for by one that nobody has are
+    /// told so.
+    private static func withIDs(
+        _ group: OffsetFetchResponse.OffsetFetchResponseGroup, _ context: RequestContext
+    ) -> OffsetFetchResponse.OffsetFetchResponseGroup {
+        var result = group
+        result.topics = group.topics.compactMap { topic in
+            var known = topic
+            if topic.name.isEmpty {
+                for place in topic.partitions.indices { known.partitions[place].errorCode = .unknownTopicID }
+                return known
+            }
+            guard let id = context.broker.metadata.topics.id(named: topic.name) else { return nil }
+            known.topicID = id
+            return known
+        }
+        return result
     }
 
     /// Before version 8 a request was about one group; null for all of its topics came with version 2.

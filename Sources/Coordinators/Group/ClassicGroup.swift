@@ -66,15 +66,19 @@ final class ClassicGroup {
     var syncTimer: UInt64?
     /// The log has a record of it.
     var isRecorded = false
+    /// It comes from a consumer group, and its members have yet to divide the partitions.
+    let isUndivided: Bool
 
     init(_ id: String, _ now: CoordinatorMoment) {
         self.id = id
+        isUndivided = false
         stateTimestamp = now.wallClockMilliseconds
     }
 
     /// As the log has it.
     init(_ id: String, _ value: GroupMetadataValue) {
         self.id = id
+        isUndivided = value.leader == nil && !value.members.isEmpty
         isRecorded = true
         generation = value.generation
         protocolType = value.protocolType.isEmpty ? nil : value.protocolType

@@ -8,7 +8,9 @@ extension GroupMachine {
                 groupID: id, groupState: ClassicGroupState.dead.rawValue)
             if caller.version >= 6 {
                 answer.errorCode = .groupIDNotFound
-                answer.errorMessage = "Group \(id) not found."
+                answer.errorMessage =
+                    consumerGroups[id] == nil
+                    ? "Group \(id) not found." : "Group \(id) is not a classic group."
             }
             return answer
         }
@@ -32,19 +34,22 @@ extension GroupMachine {
     func list(states: [String], types: [String]) -> ListGroupsResponse {
         let wantedStates = Set(states.map { $0.lowercased() })
         let wantedTypes = Set(types.map { $0.lowercased() })
-        if !wantedTypes.isEmpty && !wantedTypes.contains(Self.classicType) { return ListGroupsResponse() }
-        let wanted = groups.values.filter {
-            wantedStates.isEmpty || wantedStates.contains($0.state.rawValue.lowercased())
-        }
-        return ListGroupsResponse(
-            groups: wanted.sorted { $0.id < $1.id }.map {
+        var listed = listConsumerGroups(states: wantedStates, types: wantedTypes)
+        if wantedTypes.isEmpty || wantedTypes.contains(Self.classicType) {
+            let wanted = groups.values.filter {
+                wantedStates.isEmpty || wantedStates.contains($0.state.rawValue.lowercased())
+            }
+            listed += wanted.map {
                 ListGroupsResponse.ListedGroup(
                     groupID: $0.id, protocolType: $0.protocolType ?? "", groupState: $0.state.rawValue,
                     groupType: Self.classicType)
-            })
+            }
+        }
+        return ListGroupsResponse(groups: listed.sorted { $0.groupID < $1.groupID })
     }
 
     func delete(_ id: String, _ effects: inout Effects) -> DeleteGroupsResponse.DeletableGroupResult {
+        if let group = consumerGroups[id] { return delete(group, &effects) }
         guard let group = groups[id] else {
             return DeleteGroupsResponse.DeletableGroupResult(groupID: id, errorCode: .groupIDNotFound)
         }

@@ -84,6 +84,7 @@ extension GroupMachine {
         if joiner.protocolType.isEmpty || joiner.protocols.isEmpty {
             return joiner.refusal(.inconsistentGroupProtocol)
         }
+        if let group = consumerGroups[joiner.groupID] { return join(joiner, into: group, now, &effects) }
         let isUnknown = joiner.memberID.isEmpty
         guard let group = groups[joiner.groupID] ?? (isUnknown ? make(joiner.groupID, now) : nil) else {
             return joiner.refusal(.unknownMemberID)

@@ -12,6 +12,9 @@ extension GroupMachine {
             effects.answer(token, .sync(SyncGroupResponse(errorCode: code)))
         }
         if request.groupID.isEmpty { return refuse(.invalidGroupID) }
+        if let group = consumerGroups[request.groupID] {
+            return effects.answer(token, .sync(sync(request, in: group, now)))
+        }
         guard let group = groups[request.groupID] else { return refuse(.unknownMemberID) }
         if let problem = group.problem(request.memberID, request.groupInstanceID) { return refuse(problem) }
         guard let place = group.members.place(of: request.memberID) else { return refuse(.unknownMemberID) }
@@ -76,6 +79,7 @@ extension GroupMachine {
         _ request: HeartbeatRequest, _ now: CoordinatorMoment, _ effects: inout Effects
     ) -> ErrorCode {
         if request.groupID.isEmpty { return .invalidGroupID }
+        if let group = consumerGroups[request.groupID] { return heartbeat(request, in: group, now) }
         guard let group = groups[request.groupID] else { return .unknownMemberID }
         if let problem = group.problem(request.memberID, request.groupInstanceID) { return problem }
         guard let place = group.members.place(of: request.memberID) else { return .unknownMemberID }
@@ -102,10 +106,15 @@ extension GroupMachine {
         let leaving =
             caller.version >= 3
             ? request.members : [LeaveGroupRequest.MemberIdentity(memberID: request.memberID)]
-        let answers = leaving.map { one in
-            LeaveGroupResponse.MemberResponse(
-                memberID: one.memberID, groupInstanceID: one.groupInstanceID,
-                errorCode: leave(one, request.groupID, now, &effects))
+        let answers: [LeaveGroupResponse.MemberResponse]
+        if let group = consumerGroups[request.groupID] {
+            answers = leave(leaving, group, now, &effects)
+        } else {
+            answers = leaving.map { one in
+                LeaveGroupResponse.MemberResponse(
+                    memberID: one.memberID, groupInstanceID: one.groupInstanceID,
+                    errorCode: leave(one, request.groupID, now, &effects))
+            }
         }
         guard caller.version >= 3 else {
             return LeaveGroupResponse(errorCode: answers.first?.errorCode ?? .none)

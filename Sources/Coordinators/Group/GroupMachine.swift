@@ -12,17 +12,28 @@ public final class GroupMachine: CoordinatorMachine {
 
     /// May be changed at any time; what has begun goes on as it was.
     public var settings: GroupSettings
+    /// Classic groups, and those that only store offsets. No ID is among the consumer groups too.
     var groups: [String: ClassicGroup] = [:]
+    var consumerGroups: [String: ConsumerGroup] = [:]
+    /// What is waited for of members of consumer groups: until when, and the timer that looks after it.
+    var waits: [WaitKey: (deadline: Int64, timer: Int64)] = [:]
+    /// Members of consumer groups that have been told twice what they have.
+    var toldTwice: Set<MemberKey> = []
+    let surroundings: any GroupSurroundings
     var offsets = OffsetTable()
     private(set) var deadlines = DeadlineQueue<GroupTimer>()
     private var nextSerial: UInt64 = 0
     /// Groups that the look after expired offsets, which is under way, has yet to come to.
     var unswept: [String] = []
 
-    public init(_ settings: GroupSettings) { self.settings = settings }
+    /// - Parameter surroundings: nil for a cluster without topics.
+    public init(_ settings: GroupSettings, surroundings: (any GroupSurroundings)? = nil) {
+        self.settings = settings
+        self.surroundings = surroundings ?? NoSurroundings()
+    }
 
     /// How many groups there are.
-    public var groupCount: Int { groups.count }
+    public var groupCount: Int { groups.count + consumerGroups.count }
 
     // MARK: Records
 
@@ -34,8 +45,11 @@ public final class GroupMachine: CoordinatorMachine {
             if let producer { hold(key, committed, by: producer.id, Self.loading) }
         case .offset(let key, let committed): apply(key, committed, Self.loading)
         case .pendingOffset, .endOfTransaction: break
-        case .classicGroup(let id, let value?): groups[id] = ClassicGroup(id, value)
+        case .classicGroup(let id, let value?):
+            groups[id] = ClassicGroup(id, value)
+            consumerGroups[id] = nil
         case .classicGroup(let id, nil): forget(id, Self.loading)
+        case .consumer(let record): apply(record, Self.loading)
         case nil: break
         }
     }
@@ -50,22 +64,37 @@ public final class GroupMachine: CoordinatorMachine {
             case .pendingOffset(let key, let committed, let producer):
                 hold(key, committed, by: producer.id, now)
             case .endOfTransaction(let end): endTransaction(of: end.producer.id, isCommit: end.isCommit, now)
-            case .classicGroup(let id, _?): groups[id]?.isRecorded = true
+            case .classicGroup(let id, let value?): note(id, value, now)
             case .classicGroup(let id, nil): forget(id, now)
+            case .consumer(let record): apply(record, now)
             }
         }
     }
 
+    private func note(_ id: String, _ value: GroupMetadataValue, _ now: CoordinatorMoment) {
+        if let group = groups[id], !group.members.isEmpty || value.members.isEmpty {
+            group.isRecorded = true
+        } else {
+            // It was a consumer group.
+            adopt(ClassicGroup(id, value), now)
+        }
+    }
+
     private func apply(_ key: OffsetKey, _ committed: CommittedOffset?, _ now: CoordinatorMoment) {
-        if committed != nil && groups[key.group] == nil { groups[key.group] = ClassicGroup(key.group, now) }
+        if committed != nil { makeSimple(key.group, now) }
         offsets.set(key, committed)
+    }
+
+    /// Where there is no group, there is one that only stores offsets.
+    private func makeSimple(_ id: String, _ now: CoordinatorMoment) {
+        if groups[id] == nil && consumerGroups[id] == nil { groups[id] = ClassicGroup(id, now) }
     }
 
     /// The offset counts when the transaction is committed.
     private func hold(
         _ key: OffsetKey, _ committed: CommittedOffset, by producer: ProducerID, _ now: CoordinatorMoment
     ) {
-        if groups[key.group] == nil { groups[key.group] = ClassicGroup(key.group, now) }
+        makeSimple(key.group, now)
         offsets.hold(key, committed, by: producer)
     }
 
@@ -74,10 +103,7 @@ public final class GroupMachine: CoordinatorMachine {
     }
 
     private func endTransaction(of producer: ProducerID, isCommit: Bool, _ now: CoordinatorMoment) {
-        for key in offsets.decide(producer, isCommit: isCommit)
-        where isCommit && groups[key.group] == nil {
-            groups[key.group] = ClassicGroup(key.group, now)
-        }
+        for key in offsets.decide(producer, isCommit: isCommit) where isCommit { makeSimple(key.group, now) }
     }
 
     private func forget(_ id: String, _ now: CoordinatorMoment) {
@@ -88,7 +114,14 @@ public final class GroupMachine: CoordinatorMachine {
     }
 
     public func refused(_ records: [GroupRecord], _ now: CoordinatorMoment, _ effects: inout Effects) {
+        var refused: Set<String> = []
         for record in records {
+            if case .consumer(let record) = record, refused.insert(record.group).inserted,
+                let group = consumerGroups[record.group]
+            {
+                group.forgetTopics()
+                beginSessions(group, now)
+            }
             guard case .classicGroup(let id, _?) = record, let group = groups[id] else { continue }
             // Nobody may go by an assignment that a restart would not know.
             if group.state == .stable { prepareRebalance(group, now, &effects) }
@@ -127,6 +160,11 @@ public final class GroupMachine: CoordinatorMachine {
         case .describe(let group, let caller): effects.answer(token, .describe(describe(group, caller)))
         case .list(let states, let types): effects.answer(token, .list(list(states: states, types: types)))
         case .delete(let group): effects.answer(token, .delete(delete(group, &effects)))
+        case .consumerHeartbeat(let request, let caller):
+            let answer = heartbeat(request, caller, random: random, now, &effects)
+            effects.answer(token, .consumerHeartbeat(answer))
+        case .describeConsumer(let group):
+            effects.answer(token, .describeConsumer(describeConsumerGroup(group)))
         }
     }
 
@@ -138,6 +176,9 @@ public final class GroupMachine: CoordinatorMachine {
         case pendingJoin(group: String, member: String)
         case join(group: String, serial: UInt64)
         case sync(group: String, serial: UInt64)
+        /// It was a consumer group.
+        case divide(group: String)
+        case consumer(WaitKey)
         case sweep
     }
 
@@ -155,9 +196,12 @@ public final class GroupMachine: CoordinatorMachine {
             for place in group.members.all.indices {
                 touch(group, place, group.members[place].sessionTimeout, now)
             }
-            if group.state == .stable && group.members.count > settings.maximumSize {
+            if group.state == .stable && (group.members.count > settings.maximumSize || group.isUndivided) {
                 prepareRebalance(group, now, &effects)
             }
+        }
+        for id in consumerGroups.keys.sorted() {
+            if let group = consumerGroups[id] { beginSessions(group, now) }
         }
         schedule(.sweep, at: now.monotonicMilliseconds + settings.offsetsRetentionCheck)
     }
@@ -175,8 +219,11 @@ public final class GroupMachine: CoordinatorMachine {
         case .pendingJoin(let id, let member): pendingJoinTimer(id, member, due.deadline, now, &effects)
         case .join(let id, let serial): joinTimer(id, serial, now, &effects)
         case .sync(let id, let serial): syncTimer(id, serial, now, &effects)
+        case .divide(let id):
+            if let group = groups[id], group.state == .stable { prepareRebalance(group, now, &effects) }
+        case .consumer(let name): consumerTimer(name, due.deadline, now, &effects)
         case .sweep:
-            unswept = groups.keys.sorted(by: >)
+            unswept = (Array(groups.keys) + consumerGroups.keys).sorted(by: >)
             schedule(.sweep, at: now.monotonicMilliseconds + settings.offsetsRetentionCheck)
         }
         return true

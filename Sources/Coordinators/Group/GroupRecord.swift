@@ -3,7 +3,8 @@
 //   key version   value versions   of
 //   0, 1          0 ... 4          an offset that a group has committed
 //   2             0 ... 4          a classic group with its members
-//   3 and above                    groups of other protocols
+//   3 ... 8, 16   0                a consumer group: see ConsumerGroupRecord
+//   others                         groups of other protocols
 //
 // A key without a value is a tombstone. We write key versions 1 and 2, value version 3; an offset with a time
 // to expire at, which only old clients ask for, in value version 1.
@@ -89,6 +90,7 @@ public enum GroupRecord: CoordinatorRecord, Equatable {
     case endOfTransaction(TransactionEnd)
     /// Nil: the group is deleted.
     case classicGroup(String, GroupMetadataValue?)
+    case consumer(ConsumerGroupRecord)
 
     private static let offsetKeyVersion: Int16 = 1
     private static let groupKeyVersion: Int16 = 2
@@ -123,6 +125,7 @@ public enum GroupRecord: CoordinatorRecord, Equatable {
             return CoordinatorRecordBytes(
                 key: try GroupMetadataKey(group: group).encodedVersioned(Self.groupKeyVersion),
                 value: try value?.encodedVersioned(Self.valueVersion))
+        case .consumer(let record): return try record.encoded()
         }
     }
 
@@ -150,7 +153,10 @@ public enum GroupRecord: CoordinatorRecord, Equatable {
             }
             self = .classicGroup(decoded.group, metadata)
         default:
-            return nil
+            guard let record = try ConsumerGroupRecord(version: version, key: key, value: value) else {
+                return nil
+            }
+            self = .consumer(record)
         }
     }
 }

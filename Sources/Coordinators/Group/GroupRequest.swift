@@ -32,6 +32,8 @@ public enum GroupRequest: CoordinatorRequest {
     /// Filters that are empty let all pass.
     case list(states: [String], types: [String])
     case delete(group: String)
+    case consumerHeartbeat(ConsumerGroupHeartbeatRequest, GroupCaller)
+    case describeConsumer(group: String)
 
     public func refusal(_ code: ErrorCode) -> GroupResponse {
         switch self {
@@ -52,6 +54,19 @@ public enum GroupRequest: CoordinatorRequest {
         case .list: .list(ListGroupsResponse(errorCode: code))
         case .delete(let group):
             .delete(DeleteGroupsResponse.DeletableGroupResult(groupID: group, errorCode: code))
+        case .consumerHeartbeat:
+            .consumerHeartbeat(ConsumerGroupHeartbeatResponse(errorCode: Self.membershipCode(code)))
+        case .describeConsumer(let group):
+            .describeConsumer(
+                ConsumerGroupDescribeResponse.DescribedGroup(errorCode: code, groupID: group))
+        }
+    }
+
+    /// Whether names are made for whoever asks, which takes random bits.
+    public var needsName: Bool {
+        switch self {
+        case .join, .consumerHeartbeat: true
+        default: false
         }
     }
 
@@ -78,6 +93,8 @@ public enum GroupResponse: Sendable {
     case describe(DescribeGroupsResponse.DescribedGroup)
     case list(ListGroupsResponse)
     case delete(DeleteGroupsResponse.DeletableGroupResult)
+    case consumerHeartbeat(ConsumerGroupHeartbeatResponse)
+    case describeConsumer(ConsumerGroupDescribeResponse.DescribedGroup)
 }
 
 extension OffsetCommitRequest {

@@ -14,6 +14,20 @@ public struct GroupSettings: Hashable, Sendable {
     public var offsetsRetention: Int64 = 7 * 24 * 3_600_000
     /// `offsets.retention.check.interval.ms`
     public var offsetsRetentionCheck: Int64 = 600_000
+    /// Whether `group.coordinator.rebalance.protocols` has "consumer".
+    public var servesConsumerGroups = true
+    /// `group.consumer.session.timeout.ms`
+    public var consumerSession: Int64 = 45_000
+    /// `group.consumer.heartbeat.interval.ms`
+    public var consumerHeartbeat: Int64 = 5_000
+    /// `group.consumer.max.size`
+    public var consumerMaximumSize = Int(Int32.max)
+    /// `group.consumer.assignors`; the first is for groups whose members do not care.
+    public var consumerAssignors: [ConsumerAssignor] = [.uniform, .range]
+    /// `group.consumer.migration.policy`: whether a classic group may become a consumer group, and a consumer
+    /// group a classic one.
+    public var mayUpgrade = true
+    public var mayDowngrade = true
 
     /// Offsets that transactions hold at a time, all groups of the partition together: 100,000 take some 30
     /// MB.

@@ -12,6 +12,7 @@ extension GroupMachine {
     ///
     /// A client may have said when its offset expires; then that counts, under the same conditions.
     func sweep(_ id: String, _ now: CoordinatorMoment, _ effects: inout Effects) {
+        if let group = consumerGroups[id] { return sweep(group, now, &effects) }
         guard let group = groups[id] else { return }
         effects.isAtomic = false
         let all = offsets.sorted(of: id)

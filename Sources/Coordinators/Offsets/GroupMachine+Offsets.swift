@@ -77,6 +77,11 @@ extension GroupMachine {
         let count = request.topics.reduce(0) { $0 + $1.partitions.count }
         // They go when transactions end, so that another attempt may do.
         if offsets.pendingCount + count > settings.maximumPendingOffsets { return .coordinatorNotAvailable }
+        if let group = consumerGroups[request.groupID] {
+            return commitProblem(
+                group, member: request.memberID, instance: request.groupInstanceID,
+                epoch: request.generationID, version: nil, now)
+        }
         guard let group = groups[request.groupID] else {
             return request.generationID < 0 ? nil : .illegalGeneration
         }
@@ -99,6 +104,11 @@ extension GroupMachine {
         _ request: OffsetCommitRequest, _ caller: GroupCaller, _ now: CoordinatorMoment
     ) -> ErrorCode? {
         let generation = request.generationIDOrMemberEpoch
+        if let group = consumerGroups[request.groupID] {
+            return commitProblem(
+                group, member: request.memberID, instance: request.groupInstanceID, epoch: generation,
+                version: caller.version, now)
+        }
         guard let group = groups[request.groupID] else {
             if generation < 0 { return nil }
             return caller.version >= 9 ? .groupIDNotFound : .illegalGeneration
@@ -143,6 +153,9 @@ extension GroupMachine {
                 partitionIndex: partition, committedOffset: committed.offset,
                 committedLeaderEpoch: committed.leaderEpoch, metadata: committed.metadata)
         }
+        if let problem = fetchProblem(request) {
+            return OffsetFetchResponse.OffsetFetchResponseGroup(groupID: id, errorCode: problem)
+        }
         guard let asked = request.topics else {
             let all = offsets.topics(of: id).sorted { $0.key < $1.key }
             return OffsetFetchResponse.OffsetFetchResponseGroup(
@@ -167,23 +180,27 @@ extension GroupMachine {
     // MARK: OffsetDelete
 
     func deleteOffsets(_ request: OffsetDeleteRequest, _ effects: inout Effects) -> OffsetDeleteResponse {
-        guard let group = groups[request.groupID] else {
+        let isSubscribed: (String) -> Bool
+        if let group = consumerGroups[request.groupID] {
+            isSubscribed = group.isSubscribed
+        } else if let group = groups[request.groupID] {
+            if group.state != .empty && !group.usesConsumerProtocol {
+                return OffsetDeleteResponse(errorCode: .nonEmptyGroup)
+            }
+            isSubscribed = group.subscribedTopics.contains
+        } else {
             return OffsetDeleteResponse(errorCode: .groupIDNotFound)
         }
-        if group.state != .empty && !group.usesConsumerProtocol {
-            return OffsetDeleteResponse(errorCode: .nonEmptyGroup)
-        }
-        let subscribed = group.subscribedTopics
         return OffsetDeleteResponse(
             topics: request.topics.map { topic in
-                let isUsed = subscribed.contains(topic.name)
+                let isUsed = isSubscribed(topic.name)
                 return OffsetDeleteResponse.OffsetDeleteResponseTopic(
                     name: topic.name,
                     partitions: topic.partitions.map { partition in
                         let index = partition.partitionIndex
-                        let key = OffsetKey(group: group.id, topic: topic.name, partition: index)
+                        let key = OffsetKey(group: request.groupID, topic: topic.name, partition: index)
                         let isKnown =
-                            offsets[group.id, topic.name, index] != nil || offsets.hasPending(key)
+                            offsets[request.groupID, topic.name, index] != nil || offsets.hasPending(key)
                         if !isUsed && isKnown { effects.records.append(.offset(key, nil)) }
                         return OffsetDeleteResponse.OffsetDeleteResponsePartition(
                             partitionIndex: index, errorCode: isUsed ? .groupSubscribedToTopic : .none)

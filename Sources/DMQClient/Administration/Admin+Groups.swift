@@ -25,6 +25,18 @@ public struct GroupDescription: Sendable {
         public let host: String
         /// What it reads; nil where it is not told in the way of consumers.
         public let partitions: [TopicPartition]?
+        /// Of a member of a consumer group (KIP-848): the epoch of the assignment that it has come to.
+        public var epoch: Int32?
+        /// What it is to read in the end; nil for members of classic groups.
+        public var target: [TopicPartition]?
+    }
+
+    /// How far a group has come whose coordinator divides the partitions (KIP-848).
+    public struct Epochs: Hashable, Sendable {
+        /// Grows with every change.
+        public let group: Int32
+        /// The change that the assignment was made for.
+        public let assignment: Int32
     }
 
     public let id: String
@@ -35,6 +47,8 @@ public struct GroupDescription: Sendable {
     public let assignor: String
     public let members: [Member]
     public let coordinator: Int32
+    /// Nil for a classic group.
+    public var epochs: Epochs?
 }
 
 /// How far a group has come in a partition.
@@ -137,10 +151,44 @@ extension Admin {
         return groups.sorted { $0.id < $1.id }
     }
 
-    /// A group and its members.
+    /// A group and its members, of either protocol.
     public func describeGroup(_ id: String) async throws(ClientError) -> GroupDescription {
         let node = try await coordinator(of: id)
-        return try await askCoordinator(
+        let classic = try await describeClassicGroup(id, node)
+        guard classic.state == Self.deadState else { return classic }
+        do {
+            return try await describeConsumerGroup(id, node) ?? classic
+        } catch .unsupportedAPI {
+            return classic
+        }
+    }
+
+    private static let deadState = "Dead"
+
+    /// Nil where there is none of that protocol.
+    private func describeConsumerGroup(
+        _ id: String, _ node: Int32
+    ) async throws(ClientError) -> GroupDescription? {
+        try await askCoordinator(
+            of: id, ConsumerGroupDescribeRequest(groupIDs: [id]),
+            code: { response in
+                let code = response.groups.first?.errorCode ?? .unknownServerError
+                return code == .groupIDNotFound ? .none : code
+            },
+            { response, _ in
+                guard let group = response.groups.first, group.errorCode == .none else { return nil }
+                return GroupDescription(
+                    id: id, state: group.groupState, protocolType: "consumer", assignor: group.assignorName,
+                    members: group.members.map { GroupDescription.Member($0) }, coordinator: node,
+                    epochs: GroupDescription.Epochs(
+                        group: group.groupEpoch, assignment: group.assignmentEpoch))
+            })
+    }
+
+    private func describeClassicGroup(
+        _ id: String, _ node: Int32
+    ) async throws(ClientError) -> GroupDescription {
+        try await askCoordinator(
             of: id, DescribeGroupsRequest(groups: [id]),
             code: { response in
                 // That there is none is what its state says.
@@ -256,6 +304,18 @@ extension Admin {
 }
 
 extension GroupDescription.Member {
+    init(_ member: ConsumerGroupDescribeResponse.Member) {
+        func flat(_ assignment: ConsumerGroupDescribeResponse.Assignment) -> [TopicPartition] {
+            assignment.topicPartitions.sorted { $0.topicName < $1.topicName }.flatMap { topic in
+                topic.partitions.map { TopicPartition(topic: topic.topicName, partition: $0) }
+            }
+        }
+        self.init(
+            id: member.memberID, instanceID: member.instanceID, clientID: member.clientID,
+            host: member.clientHost, partitions: flat(member.assignment), epoch: member.memberEpoch,
+            target: flat(member.targetAssignment))
+    }
+
     init(_ member: DescribeGroupsResponse.DescribedGroupMember) {
         let assignment = try? ConsumerProtocolAssignment(
             decodingVersioned: member.memberAssignment.span.bytes)

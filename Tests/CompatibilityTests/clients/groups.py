@@ -1,10 +1,11 @@
 """Groups of consumers of several libraries, whose members come, go and die: groups.py --program DMQ --directory D
-[--seconds N] [--seed S] [--strategy eager|cooperative] [--kill-broker].
+[--seconds N] [--seed S] [--strategy eager|cooperative] [--protocol classic|consumer|mixed] [--kill-broker].
 
 A producer with acks=all writes to several partitions all the time. Members are processes of their own: confluent-kafka,
 kafka-python and aiokafka in one group; some leave in order, some are killed, others come. Each says what it was given
 before it commits it. In the end every record has been given to somebody, and at no time had a committed offset gone
-back.
+back. With --protocol consumer the members are of the protocol of KIP-848, with mixed some are, so that the group
+changes its protocol as they come and go.
 """
 
 import argparse
@@ -24,6 +25,9 @@ from kill import PATIENCE_SECONDS, Broker
 
 TOPIC, GROUP, PARTITIONS = "numbers", "readers", 6
 SESSION_MS, HEARTBEAT_MS = 6000, 500
+SETTINGS = ["group.initial.rebalance.delay.ms=200"] + [
+    f"group.consumer.{bound}{name}" for bound in ("min.", "")
+    for name in (f"session.timeout.ms={SESSION_MS}", f"heartbeat.interval.ms={HEARTBEAT_MS}")]
 
 
 # Members: each writes "partition offset" for every record, "+ partitions" and "- partitions" for what it is assigned.
@@ -46,15 +50,30 @@ class Stopping:
         self.is_set = True
 
 
-def confluent_member(options, stopping):
-    strategy = "cooperative-sticky" if options.strategy == "cooperative" else "range,roundrobin"
+def confluent_settings(options):
     settings = {
         "bootstrap.servers": options.bootstrap, "group.id": GROUP, "auto.offset.reset": "earliest",
-        "enable.auto.commit": False, "session.timeout.ms": SESSION_MS, "heartbeat.interval.ms": HEARTBEAT_MS,
-        "partition.assignment.strategy": strategy, "socket.timeout.ms": 5000}
+        "enable.auto.commit": False, "socket.timeout.ms": 5000}
     if options.instance:
         settings["group.instance.id"] = options.instance
-    consumer = confluent_kafka.Consumer(settings)
+    if options.member == "confluent-consumer":
+        # The broker sets the times.
+        return settings | {"group.protocol": "consumer"}
+    strategy = "cooperative-sticky" if options.strategy == "cooperative" else "range,roundrobin"
+    return settings | {
+        "session.timeout.ms": SESSION_MS, "heartbeat.interval.ms": HEARTBEAT_MS,
+        "partition.assignment.strategy": strategy}
+
+
+def confluent_member(options, stopping):
+    # A static member of the consumer protocol that was killed is told to wait until its session is over, which ends
+    # the client.
+    while not stopping.is_set and not confluent_consumer(options, stopping):
+        time.sleep(0.5)
+
+
+def confluent_consumer(options, stopping):
+    consumer = confluent_kafka.Consumer(confluent_settings(options))
     # What was read and is not committed: tried again until it is, or somebody else has the partition. No other
     # commit would follow when the last records were read just before the broker was killed.
     ends = {}
@@ -69,7 +88,11 @@ def confluent_member(options, stopping):
 
     consumer.subscribe([TOPIC], on_assign=tell("+"), on_revoke=tell("-"), on_lost=tell("-"))
     while not stopping.is_set:
-        messages = [m for m in consumer.consume(200, 0.2) if m.error() is None]
+        taken = consumer.consume(200, 0.2)
+        if any(m.error() is not None and m.error().fatal() for m in taken):
+            consumer.close()
+            return False
+        messages = [m for m in taken if m.error() is None]
         for message in messages:
             say(message.partition(), message.offset())
             ends[message.partition()] = message.offset() + 1
@@ -81,9 +104,12 @@ def confluent_member(options, stopping):
                 offsets=[confluent_kafka.TopicPartition(TOPIC, p, o) for p, o in ends.items()],
                 asynchronous=False)
             ends.clear()
-        except confluent_kafka.KafkaException:
-            pass
+        except confluent_kafka.KafkaException as error:
+            if error.args[0].fatal():
+                consumer.close()
+                return False
     consumer.close()
+    return True
 
 
 def kafka_python_member(options, stopping):
@@ -155,7 +181,8 @@ def aiokafka_member(options, stopping):
 
 
 MEMBERS = {
-    "confluent": confluent_member, "kafka-python": kafka_python_member, "aiokafka": aiokafka_member}
+    "confluent": confluent_member, "confluent-consumer": confluent_member,
+    "kafka-python": kafka_python_member, "aiokafka": aiokafka_member}
 
 
 class Member:
@@ -261,7 +288,11 @@ def torture(options):
     libraries = ["confluent", "kafka-python", "aiokafka"]
     if options.strategy == "cooperative":
         libraries = ["confluent", "kafka-python"]
-    broker = Broker(options.program, options.directory, ["group.initial.rebalance.delay.ms=200"])
+    if options.protocol == "consumer":
+        libraries = ["confluent-consumer"]
+    elif options.protocol == "mixed":
+        libraries.insert(0, "confluent-consumer")
+    broker = Broker(options.program, options.directory, SETTINGS)
     broker.start()
     make_topic(broker.bootstrap)
     load, watch = Load(broker.bootstrap), Watch(broker.bootstrap)
@@ -280,7 +311,8 @@ def torture(options):
     counts = {"come": 0, "leave": 0, "killed": 0, "restarted": 0, "broker": 0}
     for library in libraries:
         come(library)
-    come("confluent", "static")
+    static = libraries[0]
+    come(static, "static")
     deadline = time.monotonic() + options.seconds
     while time.monotonic() < deadline:
         time.sleep(generator.uniform(0.2, 3))
@@ -300,7 +332,7 @@ def torture(options):
             broker.start()
             counts["broker"] += 1
         if member.instance and member not in members:
-            come("confluent", member.instance)
+            come(static, member.instance)
             counts["restarted"] += 1
     load.is_stopping = True
     load.join()
@@ -330,7 +362,7 @@ def judge(options, load, watch, members, ends, counts):
             by_library[member.library] += 1
     missing = [sorted(load.acknowledged[p] - given[p])[:5] for p in range(PARTITIONS)]
     records = sum(len(one) for one in load.acknowledged)
-    print(f"{options.strategy}: {records} records, {total} given, {by_library}, {counts}, committed {watch.committed}")
+    print(f"{options.protocol}, {options.strategy}: {records} records, {total} given, {by_library}, {counts}, committed {watch.committed}")
     assert not any(missing), f"never given to anybody: {missing}"
     assert not watch.went_back, f"committed offsets went back: {watch.went_back[:5]}"
     assert watch.committed == ends, f"committed {watch.committed} of {ends}"
@@ -375,6 +407,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--strategy", choices=["eager", "cooperative"], default="eager")
+    parser.add_argument("--protocol", choices=["classic", "consumer", "mixed"], default="classic")
     parser.add_argument("--kill-broker", action="store_true")
     parser.add_argument("--static", action="store_true", help="only restarts of static members")
     parser.add_argument("--member", choices=MEMBERS)
