@@ -55,7 +55,8 @@ extension InternalTopic {
         case let flag as Bool: return .flag(flag)
         case let number as any BinaryInteger: return .integer(Int64(truncatingIfNeeded: number))
         case let text as String: return .text(text)
-        case let bytes as [UInt8]: return ByteFormat.base64.value(bytes)
+        // Any empty list could be taken for bytes.
+        case let bytes as [UInt8] where type(of: value) == [UInt8].self: return ByteFormat.base64.value(bytes)
         case let id as ProducerID: return .integer(id.rawValue)
         case let epoch as LeaderEpoch: return .integer(Int64(epoch.rawValue))
         case let described as any CustomStringConvertible & RawRepresentable:

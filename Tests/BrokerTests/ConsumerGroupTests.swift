@@ -104,14 +104,16 @@ struct ConsumerGroupTests {
         let client = try node.client()
         try client.metadata(["events"])
         #expect(try ask(client, enter("a")).heartbeatIntervalMilliseconds == 5_000)
-        let changed = try client.ask(
-            IncrementalAlterConfigsRequest(resources: [
-                .init(
-                    resourceType: 32, resourceName: "group",
-                    configs: [.init(name: "consumer.heartbeat.interval.ms", value: "7000")])
-            ]), version: 1)
-        #expect(changed.responses[0].errorCode == .none)
-        #expect(try ask(client, beat("a", 1)).heartbeatIntervalMilliseconds == 7_000)
+        for (value, expected) in [("7000", Int32(7_000)), ("1", 5_000), ("9999999", 15_000)] {
+            let changed = try client.ask(
+                IncrementalAlterConfigsRequest(resources: [
+                    .init(
+                        resourceType: 32, resourceName: "group",
+                        configs: [.init(name: "consumer.heartbeat.interval.ms", value: value)])
+                ]), version: 1)
+            #expect(changed.responses[0].errorCode == .none)
+            #expect(try ask(client, beat("a", 1)).heartbeatIntervalMilliseconds == expected)
+        }
         node.stop()
     }
 }
