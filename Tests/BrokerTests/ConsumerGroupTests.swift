@@ -52,18 +52,22 @@ struct ConsumerGroupTests {
         #expect(answer.memberEpoch == 2)
         #expect(answer.assignment?.topicPartitions.flatMap(\.partitions).count == 5)
 
-        func commit(_ id: TopicID, _ epoch: Int32) throws -> ErrorCode? {
+        func commit(_ id: TopicID, _ epoch: Int32, _ partition: Int32 = 0) throws -> ErrorCode? {
             try client.ask(
                 OffsetCommitRequest(
                     groupID: "group", generationIDOrMemberEpoch: epoch, memberID: "a",
-                    topics: [.init(topicID: id, partitions: [.init(committedOffset: Offset(7))])]),
-                version: 10
+                    topics: [
+                        .init(
+                            topicID: id,
+                            partitions: [.init(partitionIndex: partition, committedOffset: Offset(7))])
+                    ]), version: 10
             ).topics.first?.partitions.first?.errorCode
         }
         #expect(try commit(assignment.topicID, 2) == ErrorCode.none)
         #expect(try commit(assignment.topicID, 1) == .staleMemberEpoch)
-        #expect(try commit(TopicID(UniqueID(high: 1, low: 2)), 2) == .unknownTopicID)
+        #expect(try commit(assignment.topicID, 2, 9) == .unknownTopicOrPartition)
         let strange = TopicID(UniqueID(high: 1, low: 2))
+        #expect(try commit(strange, 2) == .unknownTopicID)
         let fetched = try client.ask(
             OffsetFetchRequest(groups: [
                 .init(

@@ -153,6 +153,9 @@ import Testing
         #expect(node.ask(.beat("a", -2)).beat?.errorCode == .invalidRequest)
         let pause = try #require(node.ask(.beat("a", -2, instance: "one")).beat)
         #expect(pause.errorCode == .none && pause.memberEpoch == -2)
+        // What comes late from the time before does not bring it back.
+        let late = GroupRequest.beat("a", 2, instance: "one", owned: one.owned)
+        #expect(node.ask(late).beat?.errorCode == .fencedMemberEpoch)
         try two.beat(node)
         #expect(two.owned.count == 3 && two.epoch == 2)
         var back = ConsumerClient("c", instance: "one")
@@ -169,6 +172,18 @@ import Testing
         }
         #expect(two.owned.count == 6)
         #expect(node.ask(.beat("c", 2, instance: "one")).beat?.errorCode == .unknownMemberID)
+    }
+
+    @Test("a member that joins again under another instance ID is no longer the old one")
+    func otherInstance() throws {
+        let node = try node()
+        #expect(node.ask(.enter("a", instance: "one")).beat?.errorCode == ErrorCode.none)
+        // The answer was lost, and the client was given another name meanwhile.
+        #expect(node.ask(.enter("a", instance: "two")).beat?.errorCode == ErrorCode.none)
+        #expect(node.machine.consumerGroups["group"]?.staticMembers == ["two": "a"])
+        #expect(node.ask(.enter("b", instance: "one")).beat?.errorCode == ErrorCode.none)
+        try node.crash()
+        #expect(node.machine.consumerGroups["group"]?.staticMembers == ["two": "a", "one": "b"])
     }
 
     @Test("requests that make no sense are refused, and change nothing")

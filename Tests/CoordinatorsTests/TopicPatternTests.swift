@@ -50,6 +50,7 @@ import Testing
             "(?<n-a>b)", "(?", "(?i", "(?P", "\\x4", "\\x{110000}", "\\Z", "(?)",
             String(repeating: "(", count: 200) + String(repeating: ")", count: 200),
             String(repeating: "a", count: 5_000), "((a{100}){100}){100}",
+            String(repeating: "(", count: 90) + String(repeating: "){1000}", count: 90),
         ])
     func refused(pattern: String) {
         #expect(throws: PatternError.self) { try TopicPattern(pattern) }

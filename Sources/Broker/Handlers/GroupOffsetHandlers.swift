@@ -25,7 +25,6 @@ enum GroupOffsetHandlers {
 
     private static func commit(_ asked: OffsetCommitRequest, _ context: RequestContext) {
         var request = asked
-        let unknown: ErrorCode = context.version >= 10 ? .unknownTopicID : .unknownTopicOrPartition
         if context.version >= 10 {
             for place in request.topics.indices {
                 request.topics[place].name = name(request.topics[place].topicID, context)
@@ -41,17 +40,18 @@ enum GroupOffsetHandlers {
             part.partitions = zip(topic.partitions, isKnown).filter(\.1).map(\.0)
             return part.partitions.isEmpty ? nil : part
         }
-        if known.topics.isEmpty && !request.topics.isEmpty {
-            return context.respond(request.refused(unknown))
+        var refused = request.refused(.unknownTopicOrPartition)
+        for (place, topic) in request.topics.enumerated() where context.version >= 10 && topic.name.isEmpty {
+            for number in topic.partitions.indices {
+                refused.topics[place].partitions[number].errorCode = .unknownTopicID
+            }
         }
-        context.broker.askGroup(request.groupID, .commit(known, context.groupCaller)) { answer in
+        if known.topics.isEmpty && !request.topics.isEmpty { return context.respond(refused) }
+        context.broker.askGroup(request.groupID, .commit(known, context.groupCaller)) { [refused] answer in
             guard case .commit(let response) = answer else { return }
             var codes = response.topics.flatMap(\.partitions).map(\.errorCode).makeIterator()
-            var whole = request.refused(.unknownTopicOrPartition)
+            var whole = refused
             for (place, topic) in isKnown.enumerated() {
-                if request.topics[place].name.isEmpty {
-                    for number in topic.indices { whole.topics[place].partitions[number].errorCode = unknown }
-                }
                 for number in topic.indices where topic[number] {
                     whole.topics[place].partitions[number].errorCode = codes.next() ?? .unknownServerError
                 }

@@ -103,9 +103,7 @@ final class ConsumerGroup {
         guard let value else {
             if let old {
                 release(old)
-                if let instance = old.instanceID, staticMembers[instance] == id {
-                    staticMembers[instance] = nil
-                }
+                forgetInstance(old)
             }
             members[id] = nil
             return
@@ -113,8 +111,14 @@ final class ConsumerGroup {
         var member = old ?? ConsumerMember(id: id)
         member.take(value)
         count(member, 1)
+        if let old, old.instanceID != member.instanceID { forgetInstance(old) }
         if let instance = member.instanceID { staticMembers[instance] = id }
         members[id] = member
+    }
+
+    private func forgetInstance(_ member: ConsumerMember) {
+        guard let instance = member.instanceID, staticMembers[instance] == member.id else { return }
+        staticMembers[instance] = nil
     }
 
     private func setCurrent(_ id: String, _ value: ConsumerGroupCurrentMemberAssignmentValue?) {

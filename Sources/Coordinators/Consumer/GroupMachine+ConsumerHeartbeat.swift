@@ -178,12 +178,17 @@ extension GroupMachine {
     }
 
     /// A member that comes with the epoch before, and with no more than it has, has lost an answer. Others
-    /// were given up, or are about to be: they have to begin anew.
+    /// were given up, or are about to be: they have to begin anew. So has one that has said that it pauses,
+    /// whose epoch is below all.
     private func fence(
         _ member: ConsumerMember, _ epoch: Int32, _ owned: PartitionSet?
     ) throws(GroupRefusal) {
         if epoch == member.epoch { return }
-        if epoch == member.previousEpoch, let owned, owned.isSubset(of: member.assigned) { return }
+        if epoch < member.epoch, epoch == member.previousEpoch, let owned,
+            owned.isSubset(of: member.assigned)
+        {
+            return
+        }
         throw GroupRefusal(
             .fencedMemberEpoch,
             "The consumer group member has a \(epoch > member.epoch ? "greater" : "smaller") member epoch "

@@ -26,11 +26,14 @@ struct TopicPattern {
     private var stages: [Stage] = []
     private var known: [[Int]: Int32] = [:]
     private var first: Int32 = 0
+    /// How many parts of the expression have been taken, each as often as it is repeated.
+    private var emitted = 0
     /// What matching has cost, in instructions that were looked at.
     private(set) var cost = 0
 
     /// RE2J's own bound is of this order; a stage is at most as large.
     private static let programLimit = 2_000
+    private static let emissionLimit = 20_000
     /// More are not remembered at a time.
     private static let stageLimit = 400
 
@@ -50,6 +53,9 @@ struct TopicPattern {
 
     /// Appends what leads from its start to the instruction behind it.
     private mutating func emit(_ node: PatternNode) throws(PatternError) {
+        // What is empty makes no instruction, and repeated often enough takes for ever nonetheless.
+        emitted += 1
+        if emitted > Self.emissionLimit { throw .tooLarge }
         switch node {
         case .byte(let set): try add(.byte(set, next: program.count + 1))
         case .begin: try add(.begin(next: program.count + 1))
