@@ -161,7 +161,10 @@ let package = Package(
         fuzzers,
         tests(
             "CommandTests",
-            ["Base", "SystemIO", "RecordFormat", "LogStorage", "dmq", "dmq-dump-log", "dmq-bench"]),
+            [
+                "Base", "SystemIO", "RecordFormat", "KafkaProtocol", "LogStorage", "dmq", "dmq-dump-log",
+                "dmq-bench",
+            ]),
         tests("CompatibilityTests", ["dmq"], exclude: ["clients"]),
         tests("TidyTests", ["Base"]),
     ],

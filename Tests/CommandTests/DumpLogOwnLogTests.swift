@@ -53,6 +53,90 @@ struct DumpLogOwnLogTests {
         #expect(numbers == Array(0..<200))
     }
 
+    /// Key, value and what is shown of them. The bytes are from an encoder that goes by Kafka's schema files.
+    private static let consumerGroup: [(key: String, value: String, type: String, shown: String)] = {
+        let topic = "00112233445566778899aabbccddeeff"
+        let id = "ABEiM0RVZneImaq7zN3u_w"
+        return [
+            ("0003000167", "00000000010200", "ConsumerGroupMetadata", #"{"epoch":258}"#),
+            (
+                "0004000167", "000002\(topic)027400000003010000", "ConsumerGroupPartitionMetadata",
+                #"{"topics":[{"topicId":"\#(id)","topicName":"t","numPartitions":3,"partitionMetadata":[]}]}"#
+            ),
+            (
+                "000500016700016d", "0000026900026303 2f68030273027401ffffffff0000",
+                "ConsumerGroupMemberMetadata",
+                #"{"instanceId":"i","rackId":null,"clientId":"c","clientHost":"/h","#
+                    + #""subscribedTopicNames":["s","t"],"subscribedTopicRegex":"","#
+                    + #""rebalanceTimeoutMs":-1,"serverAssignor":null,"classicMemberMetadata":null}"#
+            ),
+            (
+                "0006000167", "00000000010100", "ConsumerGroupTargetAssignmentMetadata",
+                #"{"assignmentEpoch":257}"#
+            ),
+            (
+                "000700016700016d", "000002\(topic)03000000000000012c0000",
+                "ConsumerGroupTargetAssignmentMember",
+                #"{"topicPartitions":[{"topicId":"\#(id)","partitions":[0,300]}]}"#
+            ),
+            (
+                "000800016700016d",
+                "000000000009ffffffff0102\(topic)02000000010002\(topic)02000000020000",
+                "ConsumerGroupCurrentMemberAssignment",
+                #"{"memberEpoch":9,"previousMemberEpoch":-1,"state":1,"#
+                    + #""assignedPartitions":[{"topicId":"\#(id)","partitions":[1]}],"#
+                    + #""partitionsPendingRevocation":[{"topicId":"\#(id)","partitions":[2]}]}"#
+            ),
+            (
+                "001000016700 03742e2a", "00000303746103746200000000000000050000000000000102 00",
+                "ConsumerGroupRegularExpression",
+                #"{"topics":["ta","tb"],"version":5,"timestamp":258}"#
+            ),
+        ]
+    }()
+
+    private static func bytes(_ hexadecimal: String) -> [UInt8] {
+        let digits = Array(hexadecimal.filter { $0 != " " })
+        return stride(from: 0, to: digits.count, by: 2).map {
+            UInt8(String(digits[$0...($0 + 1)]), radix: 16) ?? 0
+        }
+    }
+
+    @Test("records of consumer groups are shown with Kafka's names, and tombstones as what they are of")
+    func consumerGroups() throws {
+        let copy = try DumpCopy(partition: "__consumer_offsets-42")
+        var builder = RecordBatchBuilder(baseOffset: Offset(0), partitionLeaderEpoch: LeaderEpoch(0))
+        for one in Self.consumerGroup {
+            let (key, value) = (Self.bytes(one.key), Self.bytes(one.value))
+            builder.append(timestamp: Timestamp(1), key: key.span.bytes, value: value.span.bytes)
+            builder.append(timestamp: Timestamp(1), key: key.span.bytes, value: nil)
+        }
+        // Of a kind that is not known.
+        let foreign = Self.bytes("0011000167")
+        builder.append(timestamp: Timestamp(1), key: foreign.span.bytes, value: foreign.span.bytes)
+        try copy.write(try builder.finish(compressor: Compressor()), "00000000000000000000.log")
+        let path = copy.file("00000000000000000000.log")
+        let records = try DumpResult(["--print-data-log", "--json", path]).objects("record")
+        try #require(records.count == 2 * Self.consumerGroup.count + 1)
+        for (number, one) in Self.consumerGroup.enumerated() {
+            let shown = records[2 * number]
+            let key = try #require(shown["key"] as? [String: Any])
+            #expect(key["type"] as? String == one.type)
+            let data = try #require(key["data"] as? [String: Any])
+            #expect(data["groupId"] as? String == "g")
+            let other = data["memberId"] ?? data["regularExpression"]
+            #expect(
+                other as? String == (data.count == 1 ? nil : one.type.hasSuffix("Expression") ? "t.*" : "m"))
+            let expected = try JSONSerialization.jsonObject(with: Data(one.shown.utf8))
+            #expect(shown["value"] as? NSDictionary == expected as? NSDictionary)
+            let tombstone = records[2 * number + 1]
+            #expect(
+                tombstone["value"] is NSNull
+                    && tombstone["key"] as? NSDictionary == NSDictionary(dictionary: key))
+        }
+        #expect(records.last?["value"] is String)
+    }
+
     @Test("JSON of records stays JSON, in one line; other bytes become text")
     func compactJSON() {
         for (text, expected) in [

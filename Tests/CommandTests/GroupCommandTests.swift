@@ -1,5 +1,8 @@
 import Foundation
+import KafkaProtocol
 import Testing
+
+@testable import dmq_bench
 
 /// `dmq group` against a broker that runs, with groups of kcat's.
 @Suite("dmq group")
@@ -40,6 +43,54 @@ struct GroupCommandTests {
         #expect(text.contains("group readers  Empty  0 members") && text.contains("events-0"))
         let missing = try broker.dmq("group", "describe", "nobody")
         #expect(missing.status == 1 && missing.errors.contains("no group nobody"))
+    }
+
+    @Test("a consumer group is listed and described with its epochs, and what its members are to have")
+    func consumerGroup() throws {
+        let broker = try broker()
+        let port = try #require(broker.address.split(separator: ":").last.flatMap { Int32($0) })
+        let connection = try BlockingConnection(port: port)
+        func beat(_ request: ConsumerGroupHeartbeatRequest) throws -> ConsumerGroupHeartbeatResponse {
+            while true {
+                try connection.send(request, version: 1)
+                let answer = try connection.receive(ConsumerGroupHeartbeatRequest.self, version: 1)
+                if answer.errorCode != .coordinatorLoadInProgress { return answer }
+            }
+        }
+        func enter(_ member: String, instance: String? = nil) throws {
+            let answer = try beat(
+                ConsumerGroupHeartbeatRequest(
+                    groupID: "watchers", memberID: member, instanceID: instance,
+                    rebalanceTimeoutMilliseconds: 60_000, subscribedTopicNames: ["events"],
+                    topicPartitions: []))
+            #expect(answer.errorCode == .none)
+        }
+        try enter("first", instance: "one")
+        try enter("second")
+        let listed = try broker.dmq("group", "list", "--json").objects()
+        #expect(listed.map { $0["group"] as? String } == ["readers", "watchers"])
+        #expect(listed.map { $0["type"] as? String } == ["classic", "consumer"])
+        #expect(listed.map { $0["state"] as? String } == ["Empty", "Reconciling"])
+        let all = ["events-0", "events-1"]
+        let described = try #require(
+            try broker.dmq("group", "describe", "watchers", "--members", "--json").objects().first)
+        #expect(
+            described["state"] as? String == "Reconciling" && described["assignor"] as? String == "uniform")
+        #expect(described["epoch"] as? Int == 2 && described["assignmentEpoch"] as? Int == 2)
+        let members = try #require(described["members"] as? [NSDictionary])
+        try #require(members.count == 2)
+        #expect(members[0]["member"] as? String == "first" && members[0]["instance"] as? String == "one")
+        #expect(members.map { $0["epoch"] as? Int } == [1, 2])
+        #expect(members.map { $0["partitions"] as? [String] } == [all, []])
+        let targets = members.map { $0["target"] as? [String] ?? [] }
+        #expect(targets.map(\.count) == [1, 1] && targets.flatMap { $0 }.sorted() == all)
+        let text = try broker.dmq("group", "describe", "watchers").text
+        #expect(
+            text.contains("group watchers  Reconciling  2 members  assignor uniform  epoch 2, assigned 2"))
+        let rows = try broker.dmq("group", "describe", "watchers", "--members").lines
+        #expect(rows.contains { $0.contains("first") && $0.contains("events-0 events-1") })
+        let busy = try broker.dmq("group", "delete", "watchers")
+        #expect(busy.status == 1 && busy.errors.contains("NON_EMPTY_GROUP"))
     }
 
     @Test("a group goes on where it is told to, and only when it is meant")

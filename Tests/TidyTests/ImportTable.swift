@@ -133,8 +133,10 @@ let moduleRules: [ModuleRule] = [
         system: testing),
     ModuleRule(
         "CommandTests", level: testLevel,
-        ["Base", "SystemIO", "RecordFormat", "LogStorage", "dmq", "dmq-dump-log", "dmq-bench"],
-        system: testing),
+        [
+            "Base", "SystemIO", "RecordFormat", "KafkaProtocol", "LogStorage", "dmq", "dmq-dump-log",
+            "dmq-bench",
+        ], system: testing),
     ModuleRule(
         "DMQClientTests", level: testLevel,
         ["Base", "SystemIO", "RecordFormat", "KafkaProtocol", "Transport", "DMQClient"], system: testing),
