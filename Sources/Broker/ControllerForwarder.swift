@@ -187,6 +187,7 @@ extension BrokerConfiguration {
                         _ = try settings.check(
                             stored: values.map { (key: $0.key, value: $0.value) },
                             for: resource.name.isEmpty ? .allBrokers : .thisBroker)
+                    case .group: try GroupSetting.check(values, broker: settings)
                     default: break
                     }
                     return nil

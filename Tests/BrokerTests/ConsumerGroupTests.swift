@@ -102,22 +102,53 @@ struct ConsumerGroupTests {
         node.stop()
     }
 
-    @Test("A group has settings of its own, and goes by the broker's otherwise")
+    private func alter(_ client: BrokerClient, _ name: String, _ value: String) throws -> (ErrorCode, String)
+    {
+        let changed = try client.ask(
+            IncrementalAlterConfigsRequest(resources: [
+                .init(
+                    resourceType: 32, resourceName: "group",
+                    configs: [.init(name: "consumer.\(name)", value: value)])
+            ]), version: 1)
+        let response = try #require(changed.responses.first)
+        return (response.errorCode, response.errorMessage ?? "")
+    }
+
+    @Test("A group has settings of its own within the broker's bounds, and goes by the broker's otherwise")
     func ownSettings() throws {
-        let node = try TestNode()
-        let client = try node.client()
+        let directory = try TemporaryDirectory()
+        var node = try TestNode(in: directory)
+        var client = try node.client()
         try client.metadata(["events"])
         #expect(try ask(client, enter("a")).heartbeatIntervalMilliseconds == 5_000)
-        for (value, expected) in [("7000", Int32(7_000)), ("1", 5_000), ("9999999", 15_000)] {
-            let changed = try client.ask(
-                IncrementalAlterConfigsRequest(resources: [
-                    .init(
-                        resourceType: 32, resourceName: "group",
-                        configs: [.init(name: "consumer.heartbeat.interval.ms", value: value)])
-                ]), version: 1)
-            #expect(changed.responses[0].errorCode == .none)
-            #expect(try ask(client, beat("a", 1)).heartbeatIntervalMilliseconds == expected)
+        #expect(try alter(client, "heartbeat.interval.ms", "14000").0 == .none)
+        #expect(try ask(client, beat("a", 1)).heartbeatIntervalMilliseconds == 14_000)
+        for (name, value, reason) in [
+            ("heartbeat.interval.ms", "4999", "group.consumer.min.heartbeat.interval.ms"),
+            ("heartbeat.interval.ms", "15001", "group.consumer.max.heartbeat.interval.ms"),
+            ("session.timeout.ms", "44999", "group.consumer.min.session.timeout.ms"),
+            ("session.timeout.ms", "60001", "group.consumer.max.session.timeout.ms"),
+            ("session.timeout.ms", "soon", "consumer.session.timeout.ms"),
+            ("session.timeout", "50000", "consumer.session.timeout is not served"),
+        ] {
+            let (code, message) = try alter(client, name, value)
+            #expect(code == .invalidConfig && message.contains(reason), "\(name)=\(value): \(message)")
         }
+        #expect(try ask(client, beat("a", 1)).heartbeatIntervalMilliseconds == 14_000)
+        node.stop()
+
+        // Bounds that have become others hold for what is there already.
+        node = try TestNode(
+            [
+                ("group.consumer.max.heartbeat.interval.ms", "9000"),
+                ("group.consumer.min.session.timeout.ms", "6000"),
+                ("group.consumer.session.timeout.ms", "8000"),
+            ], in: directory)
+        client = try node.client()
+        #expect(try ask(client, beat("a", 1)).heartbeatIntervalMilliseconds == 9_000)
+        #expect(try alter(client, "heartbeat.interval.ms", "7500").0 == .none)
+        let (code, message) = try alter(client, "session.timeout.ms", "7000")
+        #expect(code == .invalidConfig && message.contains("is not below"), "\(message)")
         node.stop()
     }
 }

@@ -26,24 +26,8 @@ final class LaneSurroundings: GroupSurroundings {
     func ownSettings(of group: String) -> OwnGroupSettings {
         let own = broker.metadata.configurations[ConfigurationResource(.group, group)]
         if own.isEmpty { return OwnGroupSettings() }
-        typealias Settings = BrokerSettings
         return OwnGroupSettings(
-            session: own["consumer.session.timeout.ms"].flatMap(Int64.init).map {
-                bounded(
-                    $0, Settings.consumerGroupMinimumSessionMilliseconds,
-                    Settings.consumerGroupMaximumSessionMilliseconds)
-            },
-            heartbeat: own["consumer.heartbeat.interval.ms"].flatMap(Int64.init).map {
-                bounded(
-                    $0, Settings.consumerGroupMinimumHeartbeatMilliseconds,
-                    Settings.consumerGroupMaximumHeartbeatMilliseconds)
-            })
-    }
-
-    /// The broker's bounds hold, whatever the group has set.
-    private func bounded(
-        _ value: Int64, _ least: BrokerSetting<Int>, _ most: BrokerSetting<Int>
-    ) -> Int64 {
-        max(Int64(broker.settings[least]), min(value, Int64(broker.settings[most])))
+            session: GroupSetting.session.value(in: own, broker.settings),
+            heartbeat: GroupSetting.heartbeat.value(in: own, broker.settings))
     }
 }

@@ -72,7 +72,9 @@ extension BrokerSettings {
 
     static let groups = SettingFamily(
         title: "Consumer groups",
-        introduction: "For the group coordinator and its topic, `__consumer_offsets`.",
+        introduction: "For the group coordinator and its topic, `__consumer_offsets`. A group of the "
+            + "consumer protocol may have `consumer.session.timeout.ms` and "
+            + "`consumer.heartbeat.interval.ms` of its own.",
         settings: [
             offsetsPartitions.descriptor, offsetsReplicationFactor.descriptor,
             offsetsSegmentBytes.descriptor, offsetsCompressionCodec.descriptor,
