@@ -38,6 +38,9 @@ final class ConsumerSimulation {
     private(set) var crashCount = 0
     private(set) var assignmentCount = 0
     private(set) var migrationCount = 0
+    private(set) var strayCount = 0
+    /// About members of the other protocol, whom they may not touch.
+    private(set) var refusedStrayCount = 0
     private var wasConsumerGroup: [String: Bool] = [:]
 
     init(seed: UInt64, clients count: Int = 10, isMixed: Bool) {
@@ -86,7 +89,11 @@ final class ConsumerSimulation {
 
     private func handle(_ event: Event) throws {
         switch event {
-        case .wake(let client, let life): if clients[client].life == life { act(client) }
+        case .wake(let client, let life):
+            guard clients[client].life == life else { return }
+            // Those of the consumer protocol keep classic groups from being that for long.
+            if happens(1, in: clients[client].isClassic ? 400 : 60) { sendStray(client) }
+            act(client)
         case .request(let client, let life, let id, let request, let isStray):
             serve(client, life, id, request, isStray)
         case .response(let client, let life, let id, let response):
@@ -196,6 +203,51 @@ final class ConsumerSimulation {
         }
         log.refusal = nil
         noteAppends(before)
+    }
+
+    /// A request of the protocol that a client does not use, about that client or about one whom nobody
+    /// knows; whoever has sent it has gone.
+    private func sendStray(_ number: Int) {
+        let client = clients[number]
+        let isAboutClient = client.isMember && random.chance(2, in: 3)
+        let id = isAboutClient ? client.memberID : "stray-\(random.next() % 50)"
+        let epoch = max(client.epoch, 1)
+        let group = client.group
+        let request: GroupRequest
+        switch (client.isClassic, random.next() % 4) {
+        case (true, 0) where !isAboutClient: request = .enter(id, group: group, rebalance: 20_000)
+        case (true, _): request = .beat(id, epoch, group: group)
+        case (false, 0):
+            request = .join(
+                id, group: group, session: SimulatedConsumer.session, rebalance: SimulatedConsumer.rebalance)
+        case (false, 1): request = .sync(id, epoch, group: group)
+        case (false, 2): request = .heartbeat(id, epoch, group: group)
+        case (false, _): request = .leave([(id, nil)], group: group)
+        }
+        let member = runtime.machine.consumerGroups[group]?.members[id]
+        let isToBeRefused = member?.isClassic == false && !client.isClassic
+        let before = log.records.count
+        let bits = UniqueID(high: random.next(), low: random.next())
+        let event = eventCount
+        runtime.submit(request, random: bits, now) { [unowned self] answer in
+            guard isToBeRefused else { return }
+            refusedStrayCount += 1
+            if Self.code(answer) == ErrorCode.none { Issue.record("\(request) was taken in event \(event)") }
+        }
+        strayCount += 1
+        if isToBeRefused { #expect(log.records.count == before) }
+        noteAppends(before)
+    }
+
+    private static func code(_ response: GroupResponse) -> ErrorCode? {
+        switch response {
+        case .join(let answer): answer.errorCode
+        case .sync(let answer): answer.errorCode
+        case .heartbeat(let answer): answer.errorCode
+        case .leave(let answer): answer.members.first?.errorCode ?? answer.errorCode
+        case .consumerHeartbeat(let answer): answer.errorCode
+        default: nil
+        }
     }
 
     // MARK: Clients

@@ -12,6 +12,7 @@ import Testing
         try simulation.run(until: 400_000)
         try simulation.settle()
         #expect(simulation.crashCount > 1 && simulation.assignmentCount > 100)
+        #expect(simulation.refusedStrayCount > 5)
     }
 
     @Test(
@@ -21,7 +22,7 @@ import Testing
         let simulation = ConsumerSimulation(seed: seed, isMixed: true)
         try simulation.run(until: 400_000)
         try simulation.settle()
-        #expect(simulation.crashCount > 1 && simulation.migrationCount > 1)
+        #expect(simulation.crashCount > 1 && simulation.migrationCount > 1 && simulation.strayCount > 10)
     }
 
     @Test("a run is the same whenever it is run")

@@ -158,6 +158,8 @@ import Testing
         var new = ConsumerClient("new")
         try new.enter(node)
         #expect(node.ask(.join(type: "connect")).join?.errorCode == .inconsistentGroupProtocol)
+        #expect(node.ask(.join("new")).join?.errorCode == .unknownMemberID)
+        #expect(node.ask(.beat("new", 1)).beat?.errorCode == ErrorCode.none)
         let id = try #require(node.ask(.join()).join).memberID
         let joined = try #require(node.ask(.join(id)).join)
         #expect(joined.errorCode == .none && joined.generationID == 2)

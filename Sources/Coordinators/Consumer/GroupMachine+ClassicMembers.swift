@@ -31,6 +31,8 @@ extension GroupMachine {
         if joiner.instanceID != nil && known == nil && !joiner.memberID.isEmpty {
             return joiner.refusal(.unknownMemberID)
         }
+        // JoinGroup has no epoch: it would take away what a member of the other protocol has.
+        if group.members[id]?.isClassic == false { return joiner.refusal(.unknownMemberID) }
         var draft = ConsumerGroupDraft(group)
         var member = draft[id] ?? ConsumerMember(id: id)
         if let known, known != id, let old = draft[known] {
