@@ -61,11 +61,13 @@ struct BrokerSuite {
         ] + groups(targets: true)
     }
 
-    /// One large group, then many small ones. What a member costs may not grow with their number.
+    /// One large group of either protocol, then many small ones. What a member costs may not grow with their
+    /// number.
     private func groups(targets: Bool) -> [Suite.Maker] {
         let options = options
         let shapes = [
             GroupShape(groupCount: 1, memberCount: options.memberCount),
+            GroupShape(groupCount: 1, memberCount: options.memberCount, usesConsumerProtocol: true),
             GroupShape(groupCount: options.groupCount, memberCount: 1),
         ]
         return shapes.flatMap { shape in

@@ -38,9 +38,11 @@ final class GroupBenchmark: Benchmark {
 
     private var isOneGroup: Bool { shape.groupCount == 1 }
 
+    private var kind: String { shape.usesConsumerProtocol ? "consumer group" : "group" }
+
     var title: String {
         isOneGroup
-            ? "broker, \(phase.rawValue) of \(shape.memberCount) members of a group"
+            ? "broker, \(phase.rawValue) of \(shape.memberCount) members of a \(kind)"
             : "broker, \(phase.rawValue) of \(shape.groupCount) groups of \(shape.memberCount)"
     }
 
@@ -77,8 +79,14 @@ final class GroupBenchmark: Benchmark {
         options.settings.append("group.initial.rebalance.delay.ms=\(shape.memberCount > 1 ? 500 : 0)")
         options.settings.append("group.max.size=\(max(shape.memberCount, 1))")
         let server = try TestedServer(.dmq, options, in: path)
-        try server.makeTopic(GroupCrowd.topic, partitionCount: options.partitionCount)
-        let crowd = try GroupCrowd(port: server.port, shape)
+        let crowd: any Crowd
+        if shape.usesConsumerProtocol {
+            try server.makeTopic(GroupCrowd.topic, partitionCount: shape.memberCount)
+            crowd = try ConsumerCrowd(port: server.port, memberCount: shape.memberCount)
+        } else {
+            try server.makeTopic(GroupCrowd.topic, partitionCount: options.partitionCount)
+            crowd = try GroupCrowd(port: server.port, shape)
+        }
         if phase != .join {
             try crowd.join()
             try crowd.commit()
