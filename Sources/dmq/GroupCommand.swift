@@ -89,27 +89,13 @@ enum GroupCommand {
         _ command: ParsedCommand, _ admin: Admin, _ output: Output
     ) async throws -> Bool {
         let groups = try await admin.listGroups(states: command.texts("state"))
-        if command.flag("json") {
-            for group in groups {
-                try output.json { json in
-                    json.field("group", group.id)
-                    json.field("state", group.state)
-                    json.field("type", group.type)
-                    json.field("protocolType", group.protocolType)
-                    json.field("coordinator", group.coordinator)
-                }
-            }
-            return true
-        }
-        var table = TextTable(
-            columns: [
-                ("group", .left), ("state", .left), ("type", .left), ("protocol", .left),
-                ("coordinator", .right),
+        try output.list(
+            groups, asJSON: command.flag("json"),
+            [
+                .text("group", "group") { $0.id }, .text("state", "state") { $0.state },
+                .text("type", "type") { $0.type }, .text("protocol", "protocolType") { $0.protocolType },
+                .number("coordinator", "coordinator") { $0.coordinator },
             ])
-        for group in groups {
-            table.append([group.id, group.state, group.type, group.protocolType, "\(group.coordinator)"])
-        }
-        if !groups.isEmpty { try output.write(Array(table.shown.utf8)) }
         return true
     }
 

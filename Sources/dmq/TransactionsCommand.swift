@@ -86,25 +86,13 @@ enum TransactionsCommand {
         let found = try await admin.listTransactions(
             states: command.texts("state"),
             producerIDs: command.texts("producer-id").compactMap { Int64($0).map { ProducerID($0) } })
-        if command.flag("json") {
-            for one in found {
-                try output.json { json in
-                    json.field("transactionalId", one.id)
-                    json.field("state", one.state)
-                    json.field("producerId", one.producerID.rawValue)
-                    json.field("coordinator", one.coordinator)
-                }
-            }
-            return true
-        }
-        var table = TextTable(
-            columns: [
-                ("transactional id", .left), ("state", .left), ("producer", .right), ("coordinator", .right),
+        try output.list(
+            found, asJSON: command.flag("json"),
+            [
+                .text("transactional id", "transactionalId") { $0.id }, .text("state", "state") { $0.state },
+                .number("producer", "producerId") { $0.producerID.rawValue },
+                .number("coordinator", "coordinator") { $0.coordinator },
             ])
-        for one in found {
-            table.append([one.id, one.state, "\(one.producerID)", "\(one.coordinator)"])
-        }
-        if !found.isEmpty { try output.write(Array(table.shown.utf8)) }
         return true
     }
 
