@@ -120,8 +120,8 @@ final class BrokerLane: @unchecked Sendable {
 
     private func close() {
         if index == 0 { node.controller.stop() }
-        groups.end()
-        transactions.end()
+        groups.shards.end()
+        transactions.shards.end()
         replicas.close()
         logs.close()
     }
@@ -176,8 +176,8 @@ final class BrokerLane: @unchecked Sendable {
             for number in 0..<Int32(clamping: deleted.partitionCount) {
                 let partition = TopicPartition(topic: deleted.name, partition: number)
                 guard owns(partition) else { continue }
-                groups.remove(partition)
-                transactions.remove(partition)
+                groups.shards.remove(partition)
+                transactions.shards.remove(partition)
                 replicas.remove(partition)
             }
         }
@@ -213,8 +213,8 @@ final class BrokerLane: @unchecked Sendable {
                 replicas: image.replicas, inSyncReplicas: image.inSyncReplicas,
                 minimumInSyncReplicas: own[TopicSettings.minimumInSyncReplicas],
                 settings: configuration))
-        groups.lead(partition)
-        transactions.lead(partition)
+        groups.shards.lead(partition)
+        transactions.shards.lead(partition)
     }
 
     /// The settings of a topic: its own, then the broker's.

@@ -349,8 +349,8 @@ public final class BrokerNode: @unchecked Sendable {
         for listener in listeners { listener.stopAccepting() }
         // Members that wait for a rebalance would be waited for.
         waitForLanes {
-            $0.groups.end()
-            $0.transactions.end()
+            $0.groups.shards.end()
+            $0.transactions.shards.end()
         }
         cleaner?.stop()
         copier.stop()

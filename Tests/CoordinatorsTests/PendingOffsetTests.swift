@@ -24,7 +24,7 @@ import Testing
                             partitionIndex: partition, committedOffset: Offset(offset), committedMetadata: "")
                     ])
             ])
-        let reply = node.ask(.transactionalCommit(request, GroupRequest.caller()))
+        let reply = node.ask(.transactionalCommit(request))
         guard case .transactionalCommit(let response) = reply.value else { return nil }
         return response.topics.first?.partitions.first?.errorCode
     }

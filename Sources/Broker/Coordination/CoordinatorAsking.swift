@@ -23,6 +23,25 @@ extension BrokerLane {
         if !isSent { done(lost()) }
     }
 
+    /// Asks the coordinators of all partitions of their topic.
+    ///
+    /// - Parameters:
+    ///   - ask: asks one of them, and has its answer taken.
+    ///   - done: called once, on this lane, with the answers in the order of the partitions.
+    func askAllPartitions<Answer>(
+        of topic: String, _ ask: (TopicPartition, @escaping (Answer) -> Void) -> Void,
+        done: @escaping ([Answer]) -> Void
+    ) {
+        let count = metadata.topics[topic]?.partitions.count ?? 0
+        let gathering = CoordinatorAnswers(count: count, done)
+        for number in 0..<count {
+            ask(TopicPartition(topic: topic, partition: Int32(clamping: number))) {
+                gathering.take($0, number)
+            }
+        }
+        if count == 0 { gathering.finishIfEmpty() }
+    }
+
     /// The partition of a coordinator's topic that keeps a name; nil while there is no such topic.
     func coordinatorPartition(of name: String, topic: String) -> TopicPartition? {
         guard let known = metadata.topics[topic], !known.partitions.isEmpty else { return nil }

@@ -12,66 +12,34 @@ final class GroupCoordinators: @unchecked Sendable {
     // @unchecked: touched on its lane only.
 
     private unowned let broker: BrokerLane
-    private var shards: [Int32: CoordinatorShard<GroupMachine>] = [:]
+    let shards: CoordinatorShards<GroupMachine>
     /// Shared by all shards.
-    let surroundings: LaneSurroundings
+    private let surroundings: LaneSurroundings
 
     init(_ broker: BrokerLane) {
         self.broker = broker
-        surroundings = LaneSurroundings(broker)
-    }
-
-    var all: [CoordinatorShard<GroupMachine>] { shards.sorted { $0.key < $1.key }.map(\.value) }
-
-    /// This lane leads a partition, of any topic.
-    func lead(_ partition: TopicPartition) {
-        guard partition.topic == GroupPartition.offsetsTopic else { return }
-        if let shard = shards[partition.partition] { return shard.leadershipConfirmed() }
-        let codec = CompressionCodec(
-            rawValue: UInt8(clamping: broker.settings[BrokerSettings.offsetsCompressionCodec]))
-        shards[partition.partition] = CoordinatorShard(
-            partition, codec: codec ?? .none, broker: broker,
-            make: { [unowned broker, surroundings] in
-                GroupMachine(broker.settings.groups, surroundings: surroundings)
-            })
-    }
-
-    func remove(_ partition: TopicPartition) {
-        guard partition.topic == GroupPartition.offsetsTopic else { return }
-        shards.removeValue(forKey: partition.partition)?.end()
+        let surroundings = LaneSurroundings(broker)
+        self.surroundings = surroundings
+        shards = CoordinatorShards(of: GroupPartition.offsetsTopic) { [unowned broker] partition in
+            let codec = CompressionCodec(
+                rawValue: UInt8(clamping: broker.settings[BrokerSettings.offsetsCompressionCodec]))
+            return CoordinatorShard(
+                partition, codec: codec ?? .none, broker: broker,
+                make: { [unowned broker] in
+                    GroupMachine(broker.settings.groups, surroundings: surroundings)
+                })
+        }
     }
 
     func settingsChanged() {
         let settings = broker.settings.groups
-        for shard in shards.values { shard.machine.settings = settings }
+        for machine in shards.machines { machine.settings = settings }
     }
 
     /// Topics have come, gone or grown.
     func topicsChanged(_ names: Set<String>) {
         surroundings.noteChange()
-        for shard in shards.values { shard.machine.topicsChanged(names) }
-    }
-
-    /// Whoever waits is told that groups are kept elsewhere.
-    func end() {
-        for shard in all { shard.end() }
-        shards = [:]
-    }
-
-    /// As the next, for what adds to a transaction, which its coordinator has confirmed.
-    func submit(
-        _ request: GroupRequest, partition: Int32,
-        verifiedBy verification: TransactionVerification.Requirement,
-        reply: @escaping (GroupResponse) -> Void
-    ) {
-        guard let shard = shards[partition] else { return reply(request.refusal(.notCoordinator)) }
-        shard.submit(request, verifiedBy: verification, reply: reply)
-    }
-
-    /// - Parameter reply: called once, on this lane.
-    func submit(_ request: GroupRequest, partition: Int32, reply: @escaping (GroupResponse) -> Void) {
-        guard let shard = shards[partition] else { return reply(request.refusal(.notCoordinator)) }
-        shard.submit(request, needsName: request.needsName, reply: reply)
+        for machine in shards.machines { machine.topicsChanged(names) }
     }
 }
 
@@ -123,21 +91,16 @@ extension BrokerLane {
         ask(
             partition, lost: request.refusal(.notCoordinator),
             work: { owner, reply in
-                owner.groups.submit(request, partition: partition.partition, reply: reply)
+                owner.groups.shards.submit(
+                    request, partition: partition.partition, needsName: request.needsName, reply: reply)
             }, done: done)
     }
 
     /// Asks the coordinators of all partitions.
     func askAllGroups(_ request: GroupRequest, done: @escaping ([GroupResponse]) -> Void) {
-        let count = metadata.topics[GroupPartition.offsetsTopic]?.partitions.count ?? 0
-        let gathering = CoordinatorAnswers(count: count, done)
-        for number in 0..<count {
-            ask(
-                TopicPartition(topic: GroupPartition.offsetsTopic, partition: Int32(clamping: number)),
-                request
-            ) { gathering.take($0, number) }
-        }
-        if count == 0 { gathering.finishIfEmpty() }
+        askAllPartitions(
+            of: GroupPartition.offsetsTopic, { partition, take in self.ask(partition, request, done: take) },
+            done: done)
     }
 
     /// Asks about several groups, and gives the answers in the order of the questions.

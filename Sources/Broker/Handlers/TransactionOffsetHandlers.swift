@@ -28,7 +28,7 @@ enum TransactionOffsetHandlers {
             return context.respond(request.refused(.unknownTopicOrPartition))
         }
         context.broker.commitInTransaction(
-            known, context.groupCaller, TransactionSpeech(offsetCommitVersion: context.version)
+            known, TransactionSpeech(offsetCommitVersion: context.version)
         ) { response in
             var codes = response.topics.flatMap(\.partitions).map(\.errorCode).makeIterator()
             var whole = request.refused(.unknownTopicOrPartition)
@@ -54,7 +54,7 @@ extension BrokerLane {
     ///
     /// - Parameter done: called once, on this lane.
     func commitInTransaction(
-        _ request: TxnOffsetCommitRequest, _ caller: GroupCaller, _ speech: TransactionSpeech,
+        _ request: TxnOffsetCommitRequest, _ speech: TransactionSpeech,
         done: @escaping (TxnOffsetCommitResponse) -> Void
     ) {
         guard let partition = offsetsPartition(of: request.groupID) else {
@@ -63,12 +63,12 @@ extension BrokerLane {
         ask(
             partition, lost: request.refused(.notCoordinator),
             work: { owner, reply in
-                owner.commitHere(request, caller, speech, partition, reply: reply)
+                owner.commitHere(request, speech, partition, reply: reply)
             }, done: done)
     }
 
     private func commitHere(
-        _ request: TxnOffsetCommitRequest, _ caller: GroupCaller, _ speech: TransactionSpeech,
+        _ request: TxnOffsetCommitRequest, _ speech: TransactionSpeech,
         _ partition: TopicPartition, reply: @escaping (TxnOffsetCommitResponse) -> Void
     ) {
         let leader: LeaderReplica
@@ -87,8 +87,8 @@ extension BrokerLane {
                 // A group's coordinator is asked again for what a partition would be.
                 reply(request.refused(code == .notEnoughReplicas ? .coordinatorNotAvailable : code))
             case .confirmed(let requirement):
-                groups.submit(
-                    .transactionalCommit(request, caller), partition: partition.partition,
+                groups.shards.submit(
+                    .transactionalCommit(request), partition: partition.partition,
                     verifiedBy: requirement
                 ) { answer in
                     if case .transactionalCommit(let response) = answer { reply(response) }

@@ -16,7 +16,7 @@ extension BrokerLane {
         case GroupPartition.transactionsTopic: return reply(.invalidTopicException)
         case GroupPartition.offsetsTopic:
             // Whoever keeps the groups has to know what their offsets are from here on.
-            groups.submit(.endTransaction(end), partition: partition.partition) { response in
+            groups.shards.submit(.endTransaction(end), partition: partition.partition) { response in
                 if case .transactionEnded(let code) = response { reply(Self.markerCode(code)) }
             }
         default: MarkerAppend(reply).run(end, partition, self)

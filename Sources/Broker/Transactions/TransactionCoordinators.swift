@@ -11,46 +11,21 @@ final class TransactionCoordinators: @unchecked Sendable {
     // @unchecked: touched on its lane only.
 
     private unowned let broker: BrokerLane
-    private var shards: [Int32: CoordinatorShard<TransactionMachine>] = [:]
+    let shards: CoordinatorShards<TransactionMachine>
 
-    init(_ broker: BrokerLane) { self.broker = broker }
-
-    private var all: [CoordinatorShard<TransactionMachine>] {
-        shards.sorted { $0.key < $1.key }.map(\.value)
-    }
-
-    /// This lane leads a partition, of any topic.
-    func lead(_ partition: TopicPartition) {
-        guard partition.topic == GroupPartition.transactionsTopic else { return }
-        if let shard = shards[partition.partition] { return shard.leadershipConfirmed() }
-        shards[partition.partition] = CoordinatorShard(
-            partition, codec: .none, broker: broker,
-            make: { [unowned broker] in TransactionMachine(broker.settings.transactions) },
-            carryOut: { [unowned broker] order, shard in MarkerWriter(order, shard, broker).start() })
-    }
-
-    func remove(_ partition: TopicPartition) {
-        guard partition.topic == GroupPartition.transactionsTopic else { return }
-        shards.removeValue(forKey: partition.partition)?.end()
+    init(_ broker: BrokerLane) {
+        self.broker = broker
+        shards = CoordinatorShards(of: GroupPartition.transactionsTopic) { [unowned broker] partition in
+            CoordinatorShard(
+                partition, codec: .none, broker: broker,
+                make: { [unowned broker] in TransactionMachine(broker.settings.transactions) },
+                carryOut: { [unowned broker] order, shard in MarkerWriter(order, shard, broker).start() })
+        }
     }
 
     func settingsChanged() {
         let settings = broker.settings.transactions
-        for shard in shards.values { shard.machine.settings = settings }
-    }
-
-    /// Whoever waits is told that transactions are kept elsewhere.
-    func end() {
-        for shard in all { shard.end() }
-        shards = [:]
-    }
-
-    /// - Parameter reply: called once, on this lane.
-    func submit(
-        _ request: TransactionRequest, partition: Int32, reply: @escaping (TransactionResponse) -> Void
-    ) {
-        guard let shard = shards[partition] else { return reply(request.refusal(.notCoordinator)) }
-        shard.submit(request, reply: reply)
+        for machine in shards.machines { machine.settings = settings }
     }
 }
 
@@ -102,21 +77,15 @@ extension BrokerLane {
         ask(
             partition, lost: request.refusal(.notCoordinator),
             work: { owner, reply in
-                owner.transactions.submit(request, partition: partition.partition, reply: reply)
+                owner.transactions.shards.submit(request, partition: partition.partition, reply: reply)
             }, done: done)
     }
 
     /// Asks the coordinators of all partitions.
     func askAllTransactions(_ request: TransactionRequest, done: @escaping ([TransactionResponse]) -> Void) {
-        let topic = GroupPartition.transactionsTopic
-        let count = metadata.topics[topic]?.partitions.count ?? 0
-        let gathering = CoordinatorAnswers(count: count, done)
-        for number in 0..<count {
-            ask(TopicPartition(topic: topic, partition: Int32(clamping: number)), request) {
-                gathering.take($0, number)
-            }
-        }
-        if count == 0 { gathering.finishIfEmpty() }
+        askAllPartitions(
+            of: GroupPartition.transactionsTopic,
+            { partition, take in self.ask(partition, request, done: take) }, done: done)
     }
 }
 

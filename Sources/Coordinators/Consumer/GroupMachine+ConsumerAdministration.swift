@@ -73,19 +73,13 @@ extension GroupMachine {
 
     // MARK: Offsets
 
-    /// What speaks against a commit, transactional or not.
-    ///
-    /// - Parameter version: of OffsetCommit; nil for commits in transactions.
-    func commitProblem(
-        _ group: ConsumerGroup, member id: String, instance: String?, epoch: Int32, version: Int16?,
-        _ now: CoordinatorMoment
-    ) -> ErrorCode? {
+    /// What speaks against a commit, in a transaction or not.
+    func commitProblem(_ group: ConsumerGroup, _ one: Committer) -> ErrorCode? {
         // Administrators, and transactions of producers that say nothing about a member.
-        if epoch < 0 && group.members.isEmpty { return nil }
-        if version == nil && epoch < 0 && id.isEmpty && instance == nil { return nil }
-        guard let member = group.members[id] else { return .unknownMemberID }
-        if let version, version < 9, !member.isClassic { return .unsupportedVersion }
-        return epochProblem(member, epoch)
+        if one.epoch < 0 && group.members.isEmpty || one.isInTransaction && !one.isNamed { return nil }
+        guard let member = group.members[one.member] else { return .unknownMemberID }
+        if let version = one.version, version < 9, !member.isClassic { return .unsupportedVersion }
+        return epochProblem(member, one.epoch)
     }
 
     private func epochProblem(_ member: ConsumerMember, _ epoch: Int32) -> ErrorCode? {

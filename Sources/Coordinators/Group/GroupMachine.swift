@@ -150,8 +150,8 @@ public final class GroupMachine: CoordinatorMachine {
             effects.answer(token, .commit(commit(request, caller, now, &effects)))
         case .fetch(let group, let requireStable):
             effects.answer(token, .fetch(fetch(group, requireStable: requireStable)))
-        case .transactionalCommit(let request, let caller):
-            effects.answer(token, .transactionalCommit(commit(request, caller, now, &effects)))
+        case .transactionalCommit(let request):
+            effects.answer(token, .transactionalCommit(commit(request, now, &effects)))
         case .endTransaction(let end):
             effects.records.append(.endOfTransaction(end))
             effects.answer(token, .transactionEnded(.none))

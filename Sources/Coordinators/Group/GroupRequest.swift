@@ -25,7 +25,7 @@ public enum GroupRequest: CoordinatorRequest {
     case commit(OffsetCommitRequest, GroupCaller)
     case fetch(OffsetFetchRequest.OffsetFetchRequestGroup, requireStable: Bool)
     /// Offsets that count once the transaction is committed.
-    case transactionalCommit(TxnOffsetCommitRequest, GroupCaller)
+    case transactionalCommit(TxnOffsetCommitRequest)
     case endTransaction(TransactionEnd)
     case deleteOffsets(OffsetDeleteRequest)
     case describe(group: String, GroupCaller)
@@ -45,7 +45,7 @@ public enum GroupRequest: CoordinatorRequest {
         case .commit(let request, _): .commit(request.refused(Self.commitCode(code)))
         case .fetch(let group, _):
             .fetch(OffsetFetchResponse.OffsetFetchResponseGroup(groupID: group.groupID, errorCode: code))
-        case .transactionalCommit(let request, _):
+        case .transactionalCommit(let request):
             .transactionalCommit(request.refused(Self.commitCode(code)))
         case .endTransaction: .transactionEnded(code)
         case .deleteOffsets: .deleteOffsets(OffsetDeleteResponse(errorCode: code))

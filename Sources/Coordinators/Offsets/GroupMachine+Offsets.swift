@@ -1,6 +1,38 @@
 internal import KafkaProtocol
 internal import RecordFormat
 
+/// Who commits offsets, in the words of either request.
+struct Committer {
+    let group: String
+    let member: String
+    let instance: String?
+    /// The generation of a classic group, the epoch of a member of a consumer group; negative: none.
+    let epoch: Int32
+    /// Of OffsetCommit; nil for commits in transactions.
+    let version: Int16?
+
+    init(_ request: OffsetCommitRequest, _ caller: GroupCaller) {
+        group = request.groupID
+        member = request.memberID
+        instance = request.groupInstanceID
+        epoch = request.generationIDOrMemberEpoch
+        version = caller.version
+    }
+
+    init(_ request: TxnOffsetCommitRequest) {
+        group = request.groupID
+        member = request.memberID
+        instance = request.groupInstanceID
+        epoch = request.generationID
+        version = nil
+    }
+
+    var isInTransaction: Bool { version == nil }
+
+    /// Whether it says who it is.
+    var isNamed: Bool { epoch >= 0 || !member.isEmpty || instance != nil }
+}
+
 /// OffsetCommit, TxnOffsetCommit, OffsetFetch and OffsetDelete.
 extension GroupMachine {
     // MARK: OffsetCommit
@@ -9,7 +41,7 @@ extension GroupMachine {
         _ request: OffsetCommitRequest, _ caller: GroupCaller, _ now: CoordinatorMoment,
         _ effects: inout Effects
     ) -> OffsetCommitResponse {
-        if let problem = commitProblem(request, caller, now) { return request.refused(problem) }
+        if let problem = commitProblem(Committer(request, caller), now) { return request.refused(problem) }
         let timestamp = now.wallClockMilliseconds
         let retention = request.retentionTimeMilliseconds
         // -1: as long as the broker keeps it; a time of its own is an old client's.
@@ -19,23 +51,16 @@ extension GroupMachine {
                 OffsetCommitResponse.OffsetCommitResponseTopic(
                     name: topic.name, topicID: topic.topicID,
                     partitions: topic.partitions.map { partition in
-                        let metadata = partition.committedMetadata ?? ""
-                        let isTooLong = metadata.utf8.count > settings.offsetMetadataByteCount
-                        if !isTooLong {
-                            let key = OffsetKey(
-                                group: request.groupID, topic: topic.name,
-                                partition: partition.partitionIndex)
-                            let committed = CommittedOffset(
-                                offset: partition.committedOffset,
-                                leaderEpoch: expires == nil ? partition.committedLeaderEpoch : .none,
-                                metadata: metadata,
-                                commitTimestamp: partition.commitTimestamp >= 0
-                                    ? partition.commitTimestamp : timestamp, expireTimestamp: expires)
-                            effects.records.append(.offset(key, committed))
-                        }
+                        let index = partition.partitionIndex
+                        let committed = CommittedOffset(
+                            offset: partition.committedOffset,
+                            leaderEpoch: expires == nil ? partition.committedLeaderEpoch : .none,
+                            metadata: partition.committedMetadata ?? "",
+                            commitTimestamp: partition.commitTimestamp >= 0
+                                ? partition.commitTimestamp : timestamp, expireTimestamp: expires)
+                        let key = OffsetKey(group: request.groupID, topic: topic.name, partition: index)
                         return OffsetCommitResponse.OffsetCommitResponsePartition(
-                            partitionIndex: partition.partitionIndex,
-                            errorCode: isTooLong ? .offsetMetadataTooLarge : .none)
+                            partitionIndex: index, errorCode: take(committed, key, by: nil, &effects))
                     })
             })
     }
@@ -44,85 +69,61 @@ extension GroupMachine {
 
     /// Offsets of a transaction are held until its marker comes.
     func commit(
-        _ request: TxnOffsetCommitRequest, _ caller: GroupCaller, _ now: CoordinatorMoment,
-        _ effects: inout Effects
+        _ request: TxnOffsetCommitRequest, _ now: CoordinatorMoment, _ effects: inout Effects
     ) -> TxnOffsetCommitResponse {
-        if let problem = commitProblem(request, now) { return request.refused(problem) }
+        let count = request.topics.reduce(0) { $0 + $1.partitions.count }
+        // They go when transactions end, so that another attempt may do.
+        if offsets.pendingCount + count > settings.maximumPendingOffsets {
+            return request.refused(.coordinatorNotAvailable)
+        }
+        if let problem = commitProblem(Committer(request), now) { return request.refused(problem) }
         let producer = CoordinatorProducer(id: request.producerID, epoch: request.producerEpoch)
         return TxnOffsetCommitResponse(
             topics: request.topics.map { topic in
                 TxnOffsetCommitResponse.TxnOffsetCommitResponseTopic(
                     name: topic.name,
                     partitions: topic.partitions.map { partition in
-                        let metadata = partition.committedMetadata ?? ""
-                        let isTooLong = metadata.utf8.count > settings.offsetMetadataByteCount
-                        if !isTooLong {
-                            let key = OffsetKey(
-                                group: request.groupID, topic: topic.name,
-                                partition: partition.partitionIndex)
-                            let committed = CommittedOffset(
-                                offset: partition.committedOffset,
-                                leaderEpoch: partition.committedLeaderEpoch, metadata: metadata,
-                                commitTimestamp: now.wallClockMilliseconds)
-                            effects.records.append(.pendingOffset(key, committed, by: producer))
-                        }
+                        let index = partition.partitionIndex
+                        let committed = CommittedOffset(
+                            offset: partition.committedOffset, leaderEpoch: partition.committedLeaderEpoch,
+                            metadata: partition.committedMetadata ?? "",
+                            commitTimestamp: now.wallClockMilliseconds)
+                        let key = OffsetKey(group: request.groupID, topic: topic.name, partition: index)
                         return TxnOffsetCommitResponse.TxnOffsetCommitResponsePartition(
-                            partitionIndex: partition.partitionIndex,
-                            errorCode: isTooLong ? .offsetMetadataTooLarge : .none)
+                            partitionIndex: index, errorCode: take(committed, key, by: producer, &effects))
                     })
             })
     }
 
-    private func commitProblem(_ request: TxnOffsetCommitRequest, _ now: CoordinatorMoment) -> ErrorCode? {
-        let count = request.topics.reduce(0) { $0 + $1.partitions.count }
-        // They go when transactions end, so that another attempt may do.
-        if offsets.pendingCount + count > settings.maximumPendingOffsets { return .coordinatorNotAvailable }
-        if let group = consumerGroups[request.groupID] {
-            return commitProblem(
-                group, member: request.memberID, instance: request.groupInstanceID,
-                epoch: request.generationID, version: nil, now)
-        }
-        guard let group = groups[request.groupID] else {
-            return request.generationID < 0 ? nil : .illegalGeneration
-        }
-        if request.generationID < 0 && group.state == .empty { return nil }
-        // Clients before version 3 do not say who they are, and are believed.
-        guard request.generationID >= 0 || !request.memberID.isEmpty || request.groupInstanceID != nil else {
-            return nil
-        }
-        if let problem = group.problem(request.memberID, request.groupInstanceID) { return problem }
-        if request.generationID != group.generation { return .illegalGeneration }
-        if let place = group.members.place(of: request.memberID) {
-            touch(group, place, group.members[place].sessionTimeout, now)
-        }
-        return nil
+    // MARK: What is committed, and by whom
+
+    /// - Parameter producer: whose transaction decides; nil where it counts at once.
+    private func take(
+        _ committed: CommittedOffset, _ key: OffsetKey, by producer: CoordinatorProducer?,
+        _ effects: inout Effects
+    ) -> ErrorCode {
+        if committed.metadata.utf8.count > settings.offsetMetadataByteCount { return .offsetMetadataTooLarge }
+        effects.records.append(
+            producer.map { .pendingOffset(key, committed, by: $0) } ?? .offset(key, committed))
+        return .none
     }
 
-    // MARK: Who commits
-
-    private func commitProblem(
-        _ request: OffsetCommitRequest, _ caller: GroupCaller, _ now: CoordinatorMoment
-    ) -> ErrorCode? {
-        let generation = request.generationIDOrMemberEpoch
-        if let group = consumerGroups[request.groupID] {
-            return commitProblem(
-                group, member: request.memberID, instance: request.groupInstanceID, epoch: generation,
-                version: caller.version, now)
-        }
-        guard let group = groups[request.groupID] else {
-            if generation < 0 { return nil }
-            return caller.version >= 9 ? .groupIDNotFound : .illegalGeneration
+    /// What speaks against a commit.
+    private func commitProblem(_ one: Committer, _ now: CoordinatorMoment) -> ErrorCode? {
+        if let group = consumerGroups[one.group] { return commitProblem(group, one) }
+        guard let group = groups[one.group] else {
+            if one.epoch < 0 { return nil }
+            return one.version ?? 0 >= 9 ? .groupIDNotFound : .illegalGeneration
         }
         // Consumers that divide partitions by themselves, and administrators.
-        if generation < 0 && group.state == .empty { return nil }
-        guard generation >= 0 || !request.memberID.isEmpty || request.groupInstanceID != nil else {
-            return .unknownMemberID
-        }
-        if let problem = group.problem(request.memberID, request.groupInstanceID) { return problem }
-        if generation != group.generation { return .illegalGeneration }
+        if one.epoch < 0 && group.state == .empty { return nil }
+        // In transactions clients before version 3 do not say who they are, and are believed.
+        if !one.isNamed { return one.isInTransaction ? nil : .unknownMemberID }
+        if let problem = group.problem(one.member, one.instance) { return problem }
+        if one.epoch != group.generation { return .illegalGeneration }
         // What the member has is of the generation before; it will hear of the new one.
-        if group.state == .completingRebalance { return .rebalanceInProgress }
-        if let place = group.members.place(of: request.memberID) {
+        if !one.isInTransaction && group.state == .completingRebalance { return .rebalanceInProgress }
+        if let place = group.members.place(of: one.member) {
             touch(group, place, group.members[place].sessionTimeout, now)
         }
         return nil
