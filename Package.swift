@@ -150,7 +150,7 @@ let package = Package(
             "BrokerTests",
             [
                 "Base", "SystemIO", "RecordFormat", "LogStorage", "Settings", "KafkaProtocol",
-                "ClusterMetadata", "Broker", "SimulationKit",
+                "ClusterMetadata", "Replication", "Coordinators", "Broker", "SimulationKit",
             ]),
         tests(
             "DMQClientTests",

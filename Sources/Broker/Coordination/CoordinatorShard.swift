@@ -38,7 +38,7 @@ final class CoordinatorShard<Machine: CoordinatorMachine>: TimerHandler, FetchWa
         self.carryOut = carryOut
         log = ReplicatedCoordinatorLog(partition, codec: codec, broker: broker)
         runtime = CoordinatorRuntime(machine: make(), log: log)
-        began = broker.lane.now
+        began = broker.lane.timeSource.monotonicNanoseconds()
         // The replica may tell of lost appends when this has been let go of.
         log.finished = { [weak self] error in self?.appendFinished(error) }
         begin()
@@ -80,12 +80,13 @@ final class CoordinatorShard<Machine: CoordinatorMachine>: TimerHandler, FetchWa
             return runtime.end(.notCoordinator)
         }
         if replay.recordCount > 0 {
-            let milliseconds = (broker.lane.now - began) / 1_000_000
+            // The lane's own time is that of the turn's beginning, and what was read in this turn counts.
+            let end = broker.lane.timeSource.monotonicNanoseconds()
             broker.logger.log(
                 .info, "coordinator loaded",
                 [
                     LogField("partition", partition), LogField("records", replay.recordCount),
-                    LogField("milliseconds", milliseconds),
+                    LogField("milliseconds", (end - began) / 1_000_000),
                 ])
         }
         runtime.activate(endOffset: replay.nextOffset ?? .zero, now)
@@ -123,7 +124,7 @@ final class CoordinatorShard<Machine: CoordinatorMachine>: TimerHandler, FetchWa
         life += 1
         runtime = CoordinatorRuntime(machine: make(), log: log)
         replay = CoordinatorReplay()
-        began = broker.lane.now
+        began = broker.lane.timeSource.monotonicNanoseconds()
         begin()
     }
 

@@ -84,7 +84,7 @@ extension ErrorMapping {
     /// What a coordinator makes of a log that does not take its records.
     static func coordinatorError(_ error: ReplicaError) -> CoordinatorLogError {
         switch error {
-        case .notEnoughReplicas, .log(_, .noSpace): .unavailable
+        case .notEnoughReplicas, .log(_, .noSpace), .log(_, .tooManyOpenFiles): .unavailable
         case .log(_, .batchTooLarge), .log(_, .appendTooLarge): .tooLarge
         case .log(_, .producer(let error)): .refused(code(error))
         default: .notLeader
