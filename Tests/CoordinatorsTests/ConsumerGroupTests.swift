@@ -346,6 +346,33 @@ import Testing
         #expect(node.machine.groupCount == 0)
     }
 
+    @Test("a thousand who come at once are not a thousand divisions, and all get their shares soon")
+    func large() throws {
+        let node = try GroupNode(topics: ["topic": 1_000])
+        var clients = (0..<1_000).map { ConsumerClient("member-\($0)") }
+        for place in clients.indices { #expect(try clients[place].enter(node) == .none) }
+        func divisions() throws -> Int {
+            try node.log.decoded().filter { if case .consumer(.targetEpoch) = $0 { true } else { false } }
+                .count
+        }
+        // One each up to a hundred members; a few more are to be divided when they have no partition yet.
+        #expect(try divisions() < 110)
+        #expect(clients.filter { $0.epoch > 0 }.count == 1_000)
+        var rounds = 0
+        while state(node) != .stable && rounds < 10 {
+            rounds += 1
+            node.advance(milliseconds: 5_000)
+            for place in clients.indices { #expect(try clients[place].beat(node) == .none) }
+        }
+        #expect(clients.allSatisfy { $0.owned.count == 1 } && rounds < 6)
+        #expect(try divisions() < 112)
+        // And one who goes is replaced at once.
+        node.ask(.beat("member-7", -1))
+        node.advance(milliseconds: 1_000)
+        try clients[8].beat(node)
+        #expect(try divisions() < 113 && state(node) != .assigning)
+    }
+
     @Test("administrators see consumer groups as what they are")
     func descriptions() throws {
         let node = try node()

@@ -47,6 +47,8 @@ final class ConsumerSimulation {
         random = SeededGenerator(seed: seed)
         settings.initialRebalanceDelay = 500
         if seed % 3 == 0 { settings.consumerAssignors = [.range, .uniform] }
+        // As in a group of a thousand or two.
+        if seed % 2 == 0 { settings.promptConsumerCount = -1_000 - Int(seed * 700 % 3_000) }
         runtime = CoordinatorRuntime(machine: GroupMachine(settings, surroundings: topics), log: log)
         runtime.activate(endOffset: .zero, now)
         for number in 0..<count {

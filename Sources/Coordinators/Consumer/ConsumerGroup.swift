@@ -51,10 +51,14 @@ final class ConsumerGroup {
 
     init(_ id: String) { self.id = id }
 
+    /// When the partitions were divided last, in monotonic milliseconds; nil where that is not known.
+    var lastAssignment: Int64?
+
     /// Nobody knows what has become of what was decided.
-    func forgetTopics() {
+    func forgetDecisions() {
         hasStaleTopics = true
         changedNames = nil
+        lastAssignment = nil
     }
 
     var state: ConsumerGroupState {

@@ -161,9 +161,8 @@ struct ConsumerGroupDraft {
         assignorCounts.max { ($0.value, $1.key) < ($1.value, $0.key) }?.key
     }
 
-    /// Divides the partitions anew, if the group has changed since they were divided.
+    /// Divides the partitions anew.
     mutating func assign(_ assignors: [ConsumerAssignor]) {
-        if epoch <= targetEpoch { return }
         let preferred = preferredAssignor.flatMap(ConsumerAssignor.init(rawValue:))
         let assignor = preferred.flatMap { assignors.contains($0) ? $0 : nil } ?? assignors.first ?? .uniform
         let members = members

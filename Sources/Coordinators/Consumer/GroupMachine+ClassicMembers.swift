@@ -115,7 +115,7 @@ extension GroupMachine {
         if request.generationID != member.epoch { return .illegalGeneration }
         let key = MemberKey(group: group.id, member: member.id)
         touch(key, now, timeout: member.classicSession)
-        guard hasToJoin(member, group) else { return .none }
+        guard hasToJoin(member, group, now) else { return .none }
         if waits[WaitKey(key: key, wait: .join)] == nil {
             wait(.join, key, Int64(max(member.rebalanceTimeout, 0)), now)
         }
@@ -123,8 +123,11 @@ extension GroupMachine {
     }
 
     /// There is a newer target, or something to give back, or something to get that is free by now.
-    private func hasToJoin(_ member: ConsumerMember, _ group: ConsumerGroup) -> Bool {
-        if member.epoch < group.epoch || group.hasStaleTopics { return true }
+    private func hasToJoin(
+        _ member: ConsumerMember, _ group: ConsumerGroup, _ now: CoordinatorMoment
+    ) -> Bool {
+        if member.epoch < group.targetEpoch || group.hasStaleTopics { return true }
+        if group.epoch > group.targetEpoch && mayAssign(group, now) { return true }
         switch member.state {
         case .stable: return false
         case .unrevoked, .unknown: return true

@@ -229,7 +229,19 @@ extension GroupMachine {
             group.hasStaleTopics = false
             group.changedNames = []
         }
-        draft.assign(settings.consumerAssignors)
+        if draft.epoch > draft.targetEpoch && mayAssign(group, now) {
+            draft.assign(settings.consumerAssignors)
+            group.lastAssignment = now.monotonicMilliseconds
+        }
+    }
+
+    /// Whether the partitions may be divided anew. That takes time that grows with the members, so a large
+    /// group has it done less often, for all who have come and gone meanwhile; until then those who come have
+    /// nothing.
+    func mayAssign(_ group: ConsumerGroup, _ now: CoordinatorMoment) -> Bool {
+        guard let last = group.lastAssignment else { return true }
+        let excess = Int64(group.members.count - settings.promptConsumerCount)
+        return now.monotonicMilliseconds - last >= min(excess, heartbeatInterval(of: group.id))
     }
 
     func heartbeatInterval(of group: String) -> Int64 {

@@ -119,7 +119,7 @@ public final class GroupMachine: CoordinatorMachine {
             if case .consumer(let record) = record, refused.insert(record.group).inserted,
                 let group = consumerGroups[record.group]
             {
-                group.forgetTopics()
+                group.forgetDecisions()
                 beginSessions(group, now)
             }
             guard case .classicGroup(let id, _?) = record, let group = groups[id] else { continue }

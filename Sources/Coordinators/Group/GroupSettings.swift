@@ -29,6 +29,10 @@ public struct GroupSettings: Hashable, Sendable {
     public var mayUpgrade = true
     public var mayDowngrade = true
 
+    /// A group of so many consumers has its partitions divided with each change; of each one more a
+    /// millisecond later, so that a thousand who come at once are not a thousand divisions among a thousand.
+    public var promptConsumerCount = 100
+
     /// Offsets that transactions hold at a time, all groups of the partition together: 100,000 take some 30
     /// MB.
     public var maximumPendingOffsets = 100_000
