@@ -283,7 +283,9 @@ final class TransactionSimulation {
             uncommitted.insert(producers[number].name)
             producers[number].written = []
             producers[number].hasDoubt = false
-            producers[number].wanted = Set(partitions.keys.filter { _ in random.chance(1, in: 2) })
+            // In an order of their own: that of the keys is another in every dictionary.
+            let all = partitions.keys.sorted { $0.partition < $1.partition }
+            producers[number].wanted = Set(all.filter { _ in random.chance(1, in: 2) })
             if producers[number].wanted.isEmpty { return }
             producers[number].phase = .adding
             add(number)
