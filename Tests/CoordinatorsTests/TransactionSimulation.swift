@@ -25,7 +25,13 @@ struct SimulatedPartition {
     }
 
     mutating func mark(_ order: MarkerOrder) {
-        if let known = epochs[order.producer.id], order.producer.epoch < known { return }
+        if let known = epochs[order.producer.id] {
+            // A transaction of version 2 is ended in the epoch after its own: a marker in its own is that of
+            // the one before, come late (as `ProducerStates` has it).
+            let isLate =
+                order.transactionVersion >= 2 && open[order.producer.id]?.epoch == order.producer.epoch
+            if order.producer.epoch < known || isLate { return }
+        }
         epochs[order.producer.id] = order.producer.epoch
         guard let ended = open.removeValue(forKey: order.producer.id) else { return }
         if let before = outcomes.updateValue(order.isCommit, forKey: ended.name) {

@@ -5,7 +5,7 @@ import Testing
 @Suite struct TransactionSimulationTests {
     @Test(
         "a transaction has one outcome in all partitions, whatever becomes of clients, network and broker",
-        arguments: [Int16(0), 2], UInt64(1)...6)
+        arguments: [Int16(0), 2], [UInt64(1), 2, 3, 4, 5, 6, 16])
     func random(version: Int16, seed: UInt64) throws {
         let simulation = TransactionSimulation(seed: seed, version: version)
         try simulation.run(until: 200_000)
