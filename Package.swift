@@ -133,7 +133,7 @@ let package = Package(
         tests(
             "ReplicationTests",
             ["Base", "SystemIO", "RecordFormat", "LogStorage", "Replication", "SimulationKit"]),
-        tests("RaftConsensusTests", ["Base", "RaftConsensus"]),
+        tests("RaftConsensusTests", ["Base", "RaftConsensus"], exclude: ["Scenarios"]),
         tests("KafkaProtocolTests", ["Base", "RecordFormat", "KafkaProtocol", "ProtocolSchema"]),
         tests(
             "TransportTests", ["Base", "SystemIO", "Transport", "SimulationKit", "CAllocationCounter"]),

@@ -91,15 +91,29 @@ public enum RaftFault: Error, Hashable, Sendable, CustomStringConvertible {
 
 /// Effects that wait to be taken. What comes after a promise stays here until the promise is kept.
 struct EffectQueue: Hashable, Sendable {
-    private var effects: [RaftEffect] = []
-    private var awaited: PersistToken?
+    private(set) var effects: [RaftEffect] = []
+    private(set) var awaited: PersistToken?
     private var lastToken: UInt64 = 0
+    private var keptToken: UInt64 = 0
+
+    /// Messages that come while so many effects wait are dropped, as the network may do: a disk that takes
+    /// its time must not fill the memory.
+    static let maximumHeldEffects = 1000
+
+    var isFull: Bool { hasPromiseUnderWay && effects.count >= Self.maximumHeldEffects }
+
+    /// Whether a promise is not kept yet, so that what is added now has to wait.
+    var hasPromiseUnderWay: Bool { lastToken != keptToken }
 
     mutating func add(_ effect: RaftEffect) { effects.append(effect) }
 
+    /// Adds a promise, in the place of an earlier one that nobody has taken yet: a node may always promise
+    /// more before it speaks, and one write is enough for both.
     mutating func persist(_ promise: QuorumPromise) {
         lastToken += 1
-        add(.persist(promise, PersistToken(number: lastToken)))
+        let effect = RaftEffect.persist(promise, PersistToken(number: lastToken))
+        let waiting = effects.firstIndex { if case .persist = $0 { true } else { false } }
+        if let waiting { effects[waiting] = effect } else { effects.append(effect) }
     }
 
     /// What may be done now, up to a promise.
@@ -118,8 +132,12 @@ struct EffectQueue: Hashable, Sendable {
     mutating func persisted(_ token: PersistToken) {
         invariant(token == awaited, "promise \(token.number) is kept, which nobody waits for")
         awaited = nil
+        keptToken = token.number
     }
 
     /// For a test of what happens when nobody waits.
-    mutating func stopWaiting() { awaited = nil }
+    mutating func stopWaiting() {
+        awaited = nil
+        keptToken = lastToken
+    }
 }

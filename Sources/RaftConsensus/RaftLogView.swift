@@ -43,14 +43,14 @@ public struct RaftLogView: Hashable, Sendable {
     /// The latest snapshot.
     public private(set) var snapshot: SnapshotID?
     /// Where epochs start, ascending. The first entry is the epoch of the record just before the log's start.
-    private var epochs: [OffsetAndEpoch]
+    private(set) var epochs: [OffsetAndEpoch]
     /// All voters that the log names, ascending; the first were named before the log's start.
-    private var votersHistory: [VotersAt]
+    private(set) var votersHistory: [VotersAt]
     /// Changes that are not known to be synced, and where the log ended then, or was cut off since.
-    private var unsynced: [Unsynced] = []
+    private(set) var unsynced: [Unsynced] = []
     private var lastTicket = LogTicket(0)
 
-    private struct Unsynced: Hashable, Sendable {
+    struct Unsynced: Hashable, Sendable {
         let ticket: LogTicket
         var endOffset: RaftOffset
     }

@@ -19,8 +19,9 @@ extension RaftNode {
         return mayRequest && (role == .follower || !knownNodes.isEmpty) ? fetching.notBefore : nil
     }
 
-    /// A fetch tells what is synced, and so waits for that.
+    /// A fetch tells what is synced, and so waits for that; and it would wait for a promise anyway.
     private var mayRequest: Bool {
+        if effects.hasPromiseUnderWay { return false }
         if let download { return !download.isWhole }
         return log.isSynced || ignores(.fetchFromSyncedEnd)
     }

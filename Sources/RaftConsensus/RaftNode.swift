@@ -131,6 +131,7 @@ public struct RaftNode: Sendable {
     public mutating func step(_ message: RaftMessage, now: Duration) {
         if fault != nil || message.receiver != replica.id || message.sender == replica.id { return }
         pass(to: now)
+        if effects.isFull { return }
         switch message.body {
         case .vote(let request): handle(request, message)
         case .voteAnswer(let answer): handle(answer, message)
@@ -177,7 +178,14 @@ public struct RaftNode: Sendable {
         if leadership != nil {
             leaderTick()
         } else {
-            if now >= electionDeadline { electionTimedOut() }
+            if now >= electionDeadline {
+                // Who cannot keep its promises now cannot be elected either.
+                if effects.hasPromiseUnderWay {
+                    electionDeadline = now + electionDelay()
+                } else {
+                    electionTimedOut()
+                }
+            }
             requestIfDue()
         }
     }

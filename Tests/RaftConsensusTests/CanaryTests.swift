@@ -10,8 +10,8 @@ import Testing
     /// The weather in which a rule is missed soonest.
     private func weather(_ rule: SafetyRule) -> RaftSimulation.Weather {
         switch rule {
-        case .promiseBeforeMessage, .votersFollowTheLog: .brokenPromises
-        case .oneVotePerEpoch, .upToDateCandidate, .diskIdentity: .shortReigns
+        case .promiseBeforeMessage, .votersFollowTheLog, .diskIdentity: .brokenPromises
+        case .oneVotePerEpoch, .upToDateCandidate: .shortReigns
         case .answerOnce, .oneVoterChange, .committedBeforeVoterChange: .newVoters
         case .fetchFromSyncedEnd, .countSyncedEnd, .syncedMeansThisRecord, .commitOwnEpoch, .divergenceCheck,
             .voteOfItsEpoch:

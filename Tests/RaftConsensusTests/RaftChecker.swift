@@ -90,5 +90,15 @@ struct RaftChecker {
         snapshots[snapshot.id] = snapshot
     }
 
+    /// Takes in what has happened and what later events are compared with.
+    func hashHistory(into hasher: inout Hasher) {
+        hasher.combine(leaders)
+        hasher.combine(chains)
+        for one in committed {
+            hasher.combine(one.stored.chain)
+            hasher.combine(one.epoch)
+        }
+    }
+
     func snapshot(_ id: SnapshotID) -> SnapshotContent? { snapshots[id] }
 }

@@ -278,6 +278,7 @@ final class RaftSimulation {
         case .becameRole(let role, let epoch, _):
             if role == .leader {
                 try checker.leads(replica.id, epoch, replica.disk.written)
+                try checkVotes(replica, epoch)
                 overthrow(replica)
             }
         case .halt(let fault): throw Violation("node \(replica.id) halts: \(fault)")
@@ -388,6 +389,19 @@ final class RaftSimulation {
             last.batch.epoch != node.promise.epoch
         {
             throw Violation("node \(replica.id) commits \(last.batch.epoch) by leading \(node.promise.epoch)")
+        }
+    }
+
+    /// Who leads an epoch has the votes of a majority, on their disks; who has gone on may have given one.
+    private func checkVotes(_ leader: SimulatedReplica, _ epoch: RaftEpoch) throws {
+        guard let quorum = leader.node?.log.voters.quorum else { return }
+        let granted = quorum.voters.count { voter in
+            guard let replica = replica(voter.key.id), voter.matches(replica.key) else { return true }
+            let promise = replica.disk.promise
+            return promise.epoch > epoch || (promise.epoch == epoch && promise.voted == leader.key)
+        }
+        if granted < quorum.majorityCount {
+            throw Violation("node \(leader.id) leads epoch \(epoch) with \(granted) votes of \(quorum)")
         }
     }
 

@@ -160,6 +160,21 @@ struct SimulatedReplicaDisk {
     /// The snapshot that was written in parts, if it is whole.
     func written(_ id: SnapshotID) -> [UInt8]? { partial.flatMap { $0.id == id ? $0.bytes : nil } }
 
+    /// Nothing is lost: all that was written is there after a crash.
+    mutating func keepAll() {
+        for (change, _) in pending { durable.apply(change) }
+        pending = []
+        finishPromise()
+        written = durable
+    }
+
+    /// All is lost that was not synced.
+    mutating func loseUnsynced() {
+        pending = []
+        newPromise = nil
+        written = durable
+    }
+
     /// The process ends; the page cache stays, and who opens the log again syncs it.
     mutating func kill(_ generator: inout SeededGenerator) {
         for (change, _) in pending { durable.apply(change) }
