@@ -90,8 +90,12 @@ extension Lane {
         }
         if connections.count == 0 { return stop() }
         schedule(afterMilliseconds: milliseconds) { [unowned self] in
-            while let connection = connections.all.last { connection.close(.shutdown) }
+            closeConnections()
             stop()
         }
+    }
+
+    func closeConnections() {
+        while let connection = connections.all.last { connection.close(.shutdown) }
     }
 }

@@ -210,6 +210,8 @@ public final class Lane: @unchecked Sendable {
         while !isStopping.load(ordering: .relaxed) { turn(waitNanoseconds: nil) }
         inbox.withLock { $0.isClosed = true }
         runInbox()
+        // Handed over since the lane drained: nobody else would close them, and their peers wait.
+        closeConnections()
         turnEnded()
         sendAll()
         ended()

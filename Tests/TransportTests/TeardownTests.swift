@@ -146,4 +146,31 @@ struct TeardownTests {
             #expect(lane.counters.connectionsOpened.value > 20)
         }
     }
+
+    @Test(
+        "A connection that is handed to a lane in its last turn is closed, and counted no longer",
+        arguments: NetworkChoice.backEnds)
+    func handedOverAtTheEnd(_ backend: NetworkChoice) throws {
+        let lane = try LaneTests().lane(backend)
+        let limits = ConnectionLimits()
+        let listening = try Socket.listen()
+        let peer = try Socket.connect(to: try listening.localAddress())
+        let socket = try listening.accept()
+        let configuration = ListenerConfiguration(name: "TEST", address: try listening.localAddress())
+        let side = ListenerSide(lane, configuration, limits, .silent) { _ in EchoHandler() }
+        #expect(limits.admit(socket.socketAddress.host, now: 0) == nil)
+        lane.connectionLoadChanged(by: 1)
+        let isTaken = lane.submit {
+            // No connection is there, so the lane ends with this turn; what comes after is done by `run`.
+            lane.drain(milliseconds: 1000)
+            #expect(lane.submit { side.begin(socket) })
+        }
+        #expect(isTaken)
+        lane.run()
+        #expect(lane.counters.connectionsOpened.value == 1)
+        #expect(lane.counters.connections.value == 0)
+        #expect(limits.count == 0)
+        #expect(lane.connectionLoad == 0)
+        withExtendedLifetime(peer) {}
+    }
 }
