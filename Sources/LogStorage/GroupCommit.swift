@@ -39,8 +39,6 @@ final class GroupCommit: AppendCompletionHandler {
     /// Something that was appended and is not synced has been promised durability.
     private var wantsSync = false
     private var isFlushNoted = false
-    /// The last flush was told to leave a sync to the next.
-    private var isSyncHeld = false
     /// Bytes were written between two flushes, which the owner has not been told.
     private var hasNews = false
     /// Why that failed. Told with the next flush as well: who appends right now does not know its offset yet.
@@ -162,32 +160,31 @@ final class GroupCommit: AppendCompletionHandler {
     @discardableResult
     func flush(holdsSync: Bool = false) -> Bool {
         isFlushNoted = false
-        isSyncHeld = false
         guard failure == nil, let queue else { return false }
         switch road {
-        case .direct: flushDirectly(queue, holdsSync)
-        case .queued: flushThroughQueue(queue)
+        case .direct: return flushDirectly(queue, holdsSync)
+        case .queued:
+            flushThroughQueue(queue)
+            return false
         }
-        return isSyncHeld
     }
 
-    private func flushDirectly(_ queue: any AppendQueue, _ holdsSync: Bool) {
-        if let earlyFailure { return fail(earlyFailure) }
+    /// - Returns: whether a sync is left to the next flush.
+    private func flushDirectly(_ queue: any AppendQueue, _ holdsSync: Bool) -> Bool {
         do {
+            if let earlyFailure { throw earlyFailure }
             try writePending()
         } catch {
-            return fail(error)
+            fail(error)
+            return false
         }
-        if holdsSync && canSync {
-            isSyncHeld = true
-            isFlushNoted = true
-        } else {
-            syncActiveSegment(queue)
-        }
+        let isHeld = holdsSync && canSync
+        if isHeld { isFlushNoted = true } else { syncActiveSegment(queue) }
         if hasNews {
             hasNews = false
             owner.groupCommitAdvanced()
         }
+        return isHeld
     }
 
     /// Whether there is a sync to begin.

@@ -92,13 +92,8 @@ public final class LogLane {
 
     /// What is left of `dirtyLogs` waits for its sync.
     private func noteHeld() {
-        owesSyncs = false
         holdsBack = !dirtyLogs.isEmpty
-        var index = 0
-        while index < dirtyLogs.count {
-            if dirtyLogs[index].commit.wave.count == 0 { owesSyncs = true }
-            index += 1
-        }
+        owesSyncs = dirtyLogs.contains { $0.commit.wave.count == 0 }
     }
 
     /// Begins syncs that were held back.

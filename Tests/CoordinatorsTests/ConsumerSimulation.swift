@@ -8,7 +8,7 @@ import Testing
 /// Groups whose clients use the consumer protocol, the classic one, or either, over a network that delays and
 /// loses requests and answers and delivers some twice, and a coordinator that crashes between append and
 /// answer. After every event no partition has two owners, by what the clients themselves believe.
-final class ConsumerSimulation {
+final class ConsumerSimulation: VirtualTimeSimulation {
     enum Event {
         case wake(client: Int, life: Int)
         case request(client: Int, life: Int, id: Int, GroupRequest, isStray: Bool)
@@ -20,21 +20,16 @@ final class ConsumerSimulation {
         case topics
     }
 
-    var random: SeededGenerator
+    var time: VirtualTime<Event>
     let log = MemoryLog()
     let topics = TableOfTopics(["topic": 6, "other": 5])
     var settings = GroupSettings()
     var runtime: CoordinatorRuntime<GroupMachine>
     var clients: [SimulatedConsumer] = []
-    var events = DeadlineQueue<Event>()
-    var now = CoordinatorMoment(monotonicMilliseconds: 0, wallClockMilliseconds: 1_700_000_000_000)
-    var isCalm = false
     private var epoch = 0
     private var nextID = 0
     /// The log has got more since the groups were looked at.
     private var hasChanged = false
-    private var scheduledTimer = Int64.max
-    private(set) var eventCount = 0
     private(set) var crashCount = 0
     private(set) var assignmentCount = 0
     private(set) var migrationCount = 0
@@ -44,7 +39,7 @@ final class ConsumerSimulation {
     private var wasConsumerGroup: [String: Bool] = [:]
 
     init(seed: UInt64, clients count: Int = 10, isMixed: Bool) {
-        random = SeededGenerator(seed: seed)
+        time = VirtualTime(seed: seed)
         settings.initialRebalanceDelay = 500
         if seed % 3 == 0 { settings.consumerAssignors = [.range, .uniform] }
         // As in a group of a thousand or two.
@@ -58,31 +53,22 @@ final class ConsumerSimulation {
                 SimulatedConsumer(
                     number: number, group: group, instance: number % 3 == 0 ? "instance-\(number)" : nil,
                     isClassic: isClassic))
-            wake(number, in: Int64(random.next() % 5_000))
+            wake(number, in: Int64(draw() % 5_000))
         }
-        events.add(.crash, at: pick(30_000, 120_000))
-        events.add(.topics, at: pick(20_000, 60_000))
-    }
-
-    func pick(_ from: Int64, _ to: Int64) -> Int64 { from + Int64(random.next() % UInt64(to - from + 1)) }
-
-    func happens(_ numerator: UInt64, in denominator: UInt64) -> Bool {
-        !isCalm && random.chance(numerator, in: denominator)
+        later(.crash, in: pick(30_000, 120_000))
+        later(.topics, in: pick(20_000, 60_000))
     }
 
     private func wake(_ client: Int, in delay: Int64) {
-        events.add(.wake(client: client, life: clients[client].life), at: now.monotonicMilliseconds + delay)
+        later(.wake(client: client, life: clients[client].life), in: delay)
     }
 
     // MARK: Events
 
     func run(until end: Int64) throws {
-        while let next = events.first, next <= end, let due = events.takeDue(next) {
-            now.wallClockMilliseconds += max(next - now.monotonicMilliseconds, 0)
-            now.monotonicMilliseconds = max(next, now.monotonicMilliseconds)
-            eventCount += 1
-            try handle(due.element)
-            scheduleTimers()
+        while let event = time.next(until: end) {
+            try handle(event)
+            time.schedule(.timers, at: runtime.nextDeadline)
             if hasChanged { try checkGroups() }
             try checkOwners()
             if eventCount % 500 == 0 { try checkReplay() }
@@ -100,7 +86,7 @@ final class ConsumerSimulation {
             serve(client, life, id, request, isStray)
         case .response(let client, let life, let id, let response):
             guard clients[client].life == life, clients[client].pending?.id == id else { return }
-            if clients[client].take(response, now.monotonicMilliseconds, &random, topics) {
+            if clients[client].take(response, now.monotonicMilliseconds, &time.random, topics) {
                 assignmentCount += 1
             }
             guard clients[client].isAlive, clients[client].isHasty,
@@ -113,7 +99,7 @@ final class ConsumerSimulation {
                 runtime.advance()
             }
         case .timers:
-            scheduledTimer = .max
+            time.forgetTimer()
             let before = log.records.count
             runtime.fireTimers(now)
             noteAppends(before)
@@ -127,7 +113,7 @@ final class ConsumerSimulation {
 
     private func changeTopics() {
         if isCalm { return }
-        let name = ["topic", "other", "third"][Int(random.next() % 3)]
+        let name = ["topic", "other", "third"][Int(draw() % 3)]
         let count = topics.topic(named: name)?.partitionCount ?? 0
         if count == 0 || count < 12 {
             topics.set(name, count + 1)
@@ -135,23 +121,14 @@ final class ConsumerSimulation {
             topics.set(name, 0)
         }
         runtime.machine.topicsChanged([name])
-        events.add(.topics, at: now.monotonicMilliseconds + pick(20_000, 80_000))
-    }
-
-    private func scheduleTimers() {
-        guard let next = runtime.nextDeadline else { return }
-        let moment = max(next, now.monotonicMilliseconds)
-        if moment >= scheduledTimer { return }
-        scheduledTimer = moment
-        events.add(.timers, at: moment)
+        later(.topics, in: pick(20_000, 80_000))
     }
 
     private func noteAppends(_ before: Int) {
         if log.records.count == before { return }
         hasChanged = true
         let delay = happens(1, in: 20) ? pick(100, 3_000) : pick(0, 8)
-        events.add(
-            .commit(count: log.records.count, epoch: epoch), at: now.monotonicMilliseconds + delay)
+        later(.commit(count: log.records.count, epoch: epoch), in: delay)
     }
 
     private func crash() throws {
@@ -162,9 +139,9 @@ final class ConsumerSimulation {
         runtime = CoordinatorRuntime(
             machine: try GroupMachine.replaying(log, settings, topics), log: log)
         log.commit()
-        scheduledTimer = .max
-        events.add(.loaded(epoch: epoch), at: now.monotonicMilliseconds + pick(0, 2_000))
-        events.add(.crash, at: now.monotonicMilliseconds + pick(20_000, 200_000))
+        time.forgetTimer()
+        later(.loaded(epoch: epoch), in: pick(0, 2_000))
+        later(.crash, in: pick(20_000, 200_000))
     }
 
     // MARK: The network
@@ -176,17 +153,15 @@ final class ConsumerSimulation {
         clients[client].pending = (id, now.monotonicMilliseconds)
         let delay = happens(1, in: 60) ? pick(100, 15_000) : pick(0, 20)
         if !happens(1, in: 50) {
-            events.add(
-                .request(client: client, life: life, id: id, request, isStray: false),
-                at: now.monotonicMilliseconds + delay)
+            later(.request(client: client, life: life, id: id, request, isStray: false), in: delay)
         }
         // Another copy came by a connection that its client has given up. Not of JoinGroup, which has no
         // epoch that would tell an old one: no client joins again before the other connection is over.
         if case .join = request { return }
         if happens(1, in: 40) {
-            events.add(
+            later(
                 .request(client: client, life: life, id: id, request, isStray: true),
-                at: now.monotonicMilliseconds + delay + pick(0, 30_000))
+                in: delay + pick(0, 30_000))
         }
     }
 
@@ -194,14 +169,11 @@ final class ConsumerSimulation {
         let before = log.records.count
         log.refusal = happens(1, in: 300) ? .unavailable : nil
         let epoch = epoch
-        runtime.submit(request, random: UniqueID(high: random.next(), low: random.next()), now) {
-            [unowned self] response in
+        runtime.submit(request, random: UniqueID(high: draw(), low: draw()), now) { [unowned self] response in
             guard epoch == self.epoch, !isStray else { return }
             if happens(1, in: 50) { return }
             let delay = happens(1, in: 60) ? pick(100, 15_000) : pick(0, 20)
-            events.add(
-                .response(client: client, life: life, id: id, response),
-                at: now.monotonicMilliseconds + delay)
+            later(.response(client: client, life: life, id: id, response), in: delay)
         }
         log.refusal = nil
         noteAppends(before)
@@ -211,12 +183,12 @@ final class ConsumerSimulation {
     /// knows; whoever has sent it has gone.
     private func sendStray(_ number: Int) {
         let client = clients[number]
-        let isAboutClient = client.isMember && random.chance(2, in: 3)
-        let id = isAboutClient ? client.memberID : "stray-\(random.next() % 50)"
+        let isAboutClient = client.isMember && time.random.chance(2, in: 3)
+        let id = isAboutClient ? client.memberID : "stray-\(draw() % 50)"
         let epoch = max(client.epoch, 1)
         let group = client.group
         let request: GroupRequest
-        switch (client.isClassic, random.next() % 4) {
+        switch (client.isClassic, draw() % 4) {
         case (true, 0) where !isAboutClient: request = .enter(id, group: group, rebalance: 20_000)
         case (true, _): request = .beat(id, epoch, group: group)
         case (false, 0):
@@ -229,7 +201,7 @@ final class ConsumerSimulation {
         let member = runtime.machine.consumerGroups[group]?.members[id]
         let isToBeRefused = member?.isClassic == false && !client.isClassic
         let before = log.records.count
-        let bits = UniqueID(high: random.next(), low: random.next())
+        let bits = UniqueID(high: draw(), low: draw())
         let event = eventCount
         runtime.submit(request, random: bits, now) { [unowned self] answer in
             guard isToBeRefused else { return }
@@ -258,17 +230,17 @@ final class ConsumerSimulation {
         wake(number, in: pick(500, 3_000))
         guard clients[number].isAlive else {
             guard isCalm || happens(1, in: 15) else { return }
-            clients[number].begin(UniqueID(high: random.next(), low: random.next()).hyphenated)
+            clients[number].begin(UniqueID(high: draw(), low: draw()).hyphenated)
             return wake(number, in: 0)
         }
         if happens(1, in: 80) { return clients[number].die() }
         guard clients[number].isReady(now.monotonicMilliseconds) else { return }
-        let choice = isCalm ? 99 : random.next() % 100
+        let choice = isCalm ? 99 : draw() % 100
         if choice < 3, clients[number].isMember {
-            let request = clients[number].leaving(isForShort: random.chance(1, in: 2))
+            let request = clients[number].leaving(isForShort: time.random.chance(1, in: 2))
             return send(request, number)
         }
-        if choice < 7 { clients[number].changeSubscription(random.next()) }
+        if choice < 7 { clients[number].changeSubscription(draw()) }
         if let request = clients[number].next(now.monotonicMilliseconds) { send(request, number) }
     }
 
@@ -325,7 +297,7 @@ final class ConsumerSimulation {
 
     /// All faults end; every group comes to rest, and its clients have all that they read.
     func settle() throws {
-        isCalm = true
+        time.isCalm = true
         try run(until: now.monotonicMilliseconds + 300_000)
         for name in Set(clients.map(\.group)) {
             let own = clients.filter { $0.group == name }

@@ -8,7 +8,7 @@ import Testing
 /// Groups whose clients join, commit, leave and die, over a network that delays, loses and doubles requests,
 /// and a coordinator whose log commits late, refuses records and loses what is not committed in crashes. All
 /// from one seed, in virtual time.
-final class GroupSimulation {
+final class GroupSimulation: VirtualTimeSimulation {
     enum Event {
         case wake(member: Int, life: Int)
         case request(member: Int, life: Int, id: Int, GroupRequest)
@@ -19,29 +19,23 @@ final class GroupSimulation {
         case crash
     }
 
-    var random: SeededGenerator
+    var time: VirtualTime<Event>
     let log = MemoryLog()
     var runtime: CoordinatorRuntime<GroupMachine>
     let settings: GroupSettings
     var members: [SimulatedMember] = []
-    var events = DeadlineQueue<Event>()
-    var now = CoordinatorMoment(monotonicMilliseconds: 0, wallClockMilliseconds: 1_700_000_000_000)
-    /// No faults and no changes any more.
-    var isCalm = false
     /// Counts the coordinator's lives.
     var epoch = 0
     var checker = GroupHistory()
     private var nextID = 0
     private var nextOffset: Int64 = 0
-    private var scheduledTimer = Int64.max
-    private(set) var eventCount = 0
     private(set) var crashCount = 0
     private(set) var rebalanceCount = 0
 
     init(seed: UInt64, groups: Int = 2, membersPerGroup: Int = 5) {
-        random = SeededGenerator(seed: seed)
+        time = VirtualTime(seed: seed)
         var settings = GroupSettings()
-        settings.initialRebalanceDelay = Int64(random.next() % 2) * 3_000
+        settings.initialRebalanceDelay = Int64(time.random.next() % 2) * 3_000
         self.settings = settings
         runtime = CoordinatorRuntime(machine: GroupMachine(settings), log: log)
         runtime.activate(endOffset: .zero, now)
@@ -52,30 +46,21 @@ final class GroupSimulation {
                     number: number, group: "group-\(number % groups)",
                     instance: isStatic ? "instance-\(number)" : nil))
             members[number].begin()
-            wake(number, in: Int64(random.next() % 5_000))
+            wake(number, in: Int64(draw() % 5_000))
         }
-        events.add(.crash, at: pick(30_000, 120_000))
-    }
-
-    func pick(_ from: Int64, _ to: Int64) -> Int64 { from + Int64(random.next() % UInt64(to - from + 1)) }
-
-    func happens(_ numerator: UInt64, in denominator: UInt64) -> Bool {
-        !isCalm && random.chance(numerator, in: denominator)
+        later(.crash, in: pick(30_000, 120_000))
     }
 
     func wake(_ member: Int, in delay: Int64) {
-        events.add(.wake(member: member, life: members[member].life), at: now.monotonicMilliseconds + delay)
+        later(.wake(member: member, life: members[member].life), in: delay)
     }
 
     // MARK: Events
 
     func run(until end: Int64) throws {
-        while let next = events.first, next <= end, let due = events.takeDue(next) {
-            now.wallClockMilliseconds += max(next - now.monotonicMilliseconds, 0)
-            now.monotonicMilliseconds = max(next, now.monotonicMilliseconds)
-            eventCount += 1
-            try handle(due.element)
-            scheduleTimers()
+        while let event = time.next(until: end) {
+            try handle(event)
+            time.schedule(.timers, at: runtime.nextDeadline)
             if runtime.stage == .active, let fault = runtime.machine.fault() {
                 Issue.record("after event \(eventCount): \(fault)")
                 throw SimulationFailure()
@@ -97,7 +82,7 @@ final class GroupSimulation {
                 runtime.advance()
             }
         case .timers:
-            scheduledTimer = .max
+            time.forgetTimer()
             let before = log.records.count
             runtime.fireTimers(now)
             noteAppends(before)
@@ -107,20 +92,11 @@ final class GroupSimulation {
         }
     }
 
-    private func scheduleTimers() {
-        guard let next = runtime.nextDeadline else { return }
-        let moment = max(next, now.monotonicMilliseconds)
-        if moment >= scheduledTimer { return }
-        scheduledTimer = moment
-        events.add(.timers, at: moment)
-    }
-
     private func noteAppends(_ before: Int) {
         if log.records.count == before { return }
         checker.appended(log, from: before)
         let delay = happens(1, in: 20) ? pick(100, 3_000) : pick(0, 8)
-        events.add(
-            .commit(count: log.records.count, epoch: epoch), at: now.monotonicMilliseconds + delay)
+        later(.commit(count: log.records.count, epoch: epoch), in: delay)
     }
 
     /// The process ends, with everything that was on its way; what was not committed may be gone.
@@ -133,9 +109,9 @@ final class GroupSimulation {
         checker.truncated(to: kept)
         runtime = CoordinatorRuntime(machine: try GroupMachine.replaying(log, settings), log: log)
         log.commit()
-        scheduledTimer = .max
-        events.add(.loaded(epoch: epoch), at: now.monotonicMilliseconds + pick(0, 2_000))
-        events.add(.crash, at: now.monotonicMilliseconds + pick(20_000, 200_000))
+        time.forgetTimer()
+        later(.loaded(epoch: epoch), in: pick(0, 2_000))
+        later(.crash, in: pick(20_000, 200_000))
     }
 
     // MARK: The network
@@ -149,9 +125,7 @@ final class GroupSimulation {
         var copies = happens(1, in: 40) ? 2 : 1
         if happens(1, in: 50) { copies -= 1 }
         for _ in 0..<copies {
-            events.add(
-                .request(member: member, life: life, id: id, request),
-                at: now.monotonicMilliseconds + delay())
+            later(.request(member: member, life: life, id: id, request), in: delay())
         }
     }
 
@@ -161,15 +135,12 @@ final class GroupSimulation {
         let before = log.records.count
         log.refusal = happens(1, in: 300) ? .unavailable : nil
         let epoch = epoch
-        runtime.submit(request, random: UniqueID(high: random.next(), low: random.next()), now) {
-            [unowned self] response in
+        runtime.submit(request, random: UniqueID(high: draw(), low: draw()), now) { [unowned self] response in
             // A process that has ended answers nobody.
             guard epoch == self.epoch else { return }
             checker.answered(id, request, response, log)
             if happens(1, in: 50) { return }
-            events.add(
-                .response(member: member, life: life, id: id, response),
-                at: now.monotonicMilliseconds + delay())
+            later(.response(member: member, life: life, id: id, response), in: delay())
         }
         log.refusal = nil
         noteAppends(before)
@@ -217,7 +188,7 @@ final class GroupSimulation {
 
     private func beStable(_ number: Int) {
         let member = members[number]
-        switch isCalm ? 99 : random.next() % 100 {
+        switch isCalm ? 99 : draw() % 100 {
         case 0..<3:
             send(.leave([(member.memberID, member.instance)], group: member.group), number)
         case 3..<6:
@@ -226,7 +197,7 @@ final class GroupSimulation {
             proceed(number)
         case 6..<36:
             if member.partitions.isEmpty { fallthrough }
-            let some = member.partitions.filter { _ in random.chance(1, in: 2) }
+            let some = member.partitions.filter { _ in time.random.chance(1, in: 2) }
             let offsets = some.map { partition in
                 nextOffset += 1
                 return (topic: "topic", partition: partition, offset: nextOffset)
@@ -256,7 +227,7 @@ final class GroupSimulation {
             members[number].generation = answer.generationID
             members[number].assignments =
                 answer.skipAssignment || answer.members.isEmpty
-                ? [] : SimulatedMember.divide(answer.members.map(\.memberID), nonce: random.next())
+                ? [] : SimulatedMember.divide(answer.members.map(\.memberID), nonce: draw())
             members[number].phase = .syncing
             proceed(number)
         case .sync(let answer):
@@ -319,7 +290,7 @@ final class GroupSimulation {
 
     /// All faults end; every group comes to rest with all its members.
     func settle() throws {
-        isCalm = true
+        time.isCalm = true
         try run(until: now.monotonicMilliseconds + 900_000)
         for name in Set(members.map(\.group)) {
             let group = try #require(runtime.machine.groups[name])

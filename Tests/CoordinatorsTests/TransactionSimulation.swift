@@ -44,7 +44,7 @@ struct SimulatedPartition {
 /// loses and doubles requests and answers; a coordinator whose log commits late, refuses records and loses in
 /// crashes what is not committed; partitions whose markers come late, twice or not at all. All from one seed,
 /// in virtual time.
-final class TransactionSimulation {
+final class TransactionSimulation: VirtualTimeSimulation {
     enum Event {
         case wake(Int)
         case request(producer: Int, call: Int, TransactionRequest)
@@ -75,20 +75,15 @@ final class TransactionSimulation {
         var hasDoubt = false
     }
 
-    var random: SeededGenerator
+    var time: VirtualTime<Event>
     let log = MemoryLog()
     let settings: TransactionSettings
     private var runtime: CoordinatorRuntime<TransactionMachine>
     private var producers: [Producer] = []
     private var partitions: [TopicPartition: SimulatedPartition] = [:]
-    private var events = DeadlineQueue<Event>()
-    private var now = CoordinatorMoment(
-        monotonicMilliseconds: 0, wallClockMilliseconds: 1_700_000_000_000)
     private var life = 0
-    private var isCalm = false
     private var nextProducerID: Int64 = 0
     private var nextName = 0
-    private var scheduledTimer = Int64.max
     /// What producers were told: by transaction, its outcome and all that it has written.
     private(set) var told: [String: (isCommit: Bool, written: Set<TopicPartition>)] = [:]
     /// Transactions that a producer has never asked to commit.
@@ -96,11 +91,10 @@ final class TransactionSimulation {
     private(set) var committedCount = 0
     private(set) var fencedCount = 0
     private(set) var crashCount = 0
-    private(set) var eventCount = 0
     private var writtenBy: [String: Set<TopicPartition>] = [:]
 
     init(seed: UInt64, version: Int16) {
-        random = SeededGenerator(seed: seed)
+        time = VirtualTime(seed: seed)
         var settings = TransactionSettings()
         settings.timeoutCheck = 2_000
         self.settings = settings
@@ -114,19 +108,7 @@ final class TransactionSimulation {
             // The incarnations of an ID come one after the other, while those before go on.
             wake(number, in: Int64(number / 3) * pick(5_000, 20_000) + pick(0, 2_000))
         }
-        events.add(.crash, at: pick(10_000, 30_000))
-    }
-
-    private func pick(_ from: Int64, _ to: Int64) -> Int64 {
-        from + Int64(random.next() % UInt64(to - from + 1))
-    }
-
-    private func happens(_ numerator: UInt64, in denominator: UInt64) -> Bool {
-        !isCalm && random.chance(numerator, in: denominator)
-    }
-
-    private func later(_ event: Event, in delay: Int64) {
-        events.add(event, at: now.monotonicMilliseconds + delay)
+        later(.crash, in: pick(10_000, 30_000))
     }
 
     private func wake(_ number: Int, in delay: Int64) { later(.wake(number), in: delay) }
@@ -146,9 +128,7 @@ final class TransactionSimulation {
         if log.records.count > log.committedCount {
             later(.commit(count: log.records.count, life: life), in: pick(0, isCalm ? 5 : 40))
         }
-        guard let next = runtime.nextDeadline, next < scheduledTimer else { return }
-        scheduledTimer = max(next, now.monotonicMilliseconds)
-        events.add(.timers, at: scheduledTimer)
+        time.schedule(.timers, at: runtime.nextDeadline)
     }
 
     private func submit(_ request: TransactionRequest, reply: @escaping (TransactionResponse) -> Void) {
@@ -179,10 +159,10 @@ final class TransactionSimulation {
         crashCount += 1
         life += 1
         let kept =
-            log.committedCount + Int(random.next() % UInt64(log.records.count - log.committedCount + 1))
+            log.committedCount + Int(draw() % UInt64(log.records.count - log.committedCount + 1))
         runtime.end(.notCoordinator)
         log.truncate(to: kept)
-        scheduledTimer = .max
+        time.forgetTimer()
         later(.loaded(life: life), in: pick(0, 2_000))
         later(.crash, in: pick(10_000, 40_000))
     }
@@ -196,11 +176,8 @@ final class TransactionSimulation {
     // MARK: Events
 
     func run(until end: Int64) throws {
-        while let next = events.first, next <= end, let due = events.takeDue(next) {
-            now.wallClockMilliseconds += max(next - now.monotonicMilliseconds, 0)
-            now.monotonicMilliseconds = max(next, now.monotonicMilliseconds)
-            eventCount += 1
-            try handle(due.element)
+        while let event = time.next(until: end) {
+            try handle(event)
             if eventCount % 1_000 == 0 { try checkReplay() }
         }
     }
@@ -234,7 +211,7 @@ final class TransactionSimulation {
             runtime.advance()
             commitLater()
         case .timers:
-            scheduledTimer = .max
+            time.forgetTimer()
             runtime.fireTimers(now)
             commitLater()
         case .crash: if !isCalm { try crash() }
@@ -291,7 +268,7 @@ final class TransactionSimulation {
             producers[number].hasDoubt = false
             // In an order of their own: that of the keys is another in every dictionary.
             let all = partitions.keys.sorted { $0.partition < $1.partition }
-            producers[number].wanted = Set(all.filter { _ in random.chance(1, in: 2) })
+            producers[number].wanted = Set(all.filter { _ in time.random.chance(1, in: 2) })
             if producers[number].wanted.isEmpty { return }
             producers[number].phase = .adding
             add(number)
@@ -327,7 +304,7 @@ final class TransactionSimulation {
                 writtenBy[producer.name, default: []].insert(partition)
             }
         }
-        let isCommit = random.chance(3, in: 4)
+        let isCommit = time.random.chance(3, in: 4)
         producers[number].phase = .ending(isCommit: isCommit)
         end(isCommit, number)
     }
@@ -406,15 +383,11 @@ final class TransactionSimulation {
 
     /// All faults end; nothing is left undecided, and what producers were told is so.
     func settle() throws {
-        isCalm = true
+        time.isCalm = true
         try run(until: now.monotonicMilliseconds + 10_000)
         // Producers stop where they are; the coordinator ends what they have begun.
-        let left = events
-        events = DeadlineQueue<Event>()
-        var rest = left
-        while let next = rest.first, let due = rest.takeDue(next) {
-            if case .wake = due.element { continue }
-            events.add(due.element, at: next)
+        time.remove { event in
+            if case .wake = event { true } else { false }
         }
         try run(until: now.monotonicMilliseconds + 120_000)
         #expect(runtime.stage == .active && runtime.waitingCount == 0)

@@ -49,7 +49,7 @@ final class RaftSimulation {
     let ignoring: SafetyRule?
     let defect: ShellDefect?
     var now: Int64 = 0
-    var events = EventQueue<Event>()
+    var events = DeadlineQueue<Event>()
     var replicas: [SimulatedReplica] = []
     var checker = RaftChecker()
     var hasFaults = true
@@ -117,7 +117,7 @@ final class RaftSimulation {
     }
 
     func run(until end: Int64, or isDone: () -> Bool = { false }) throws {
-        while now < end, !isDone(), let (time, event) = events.next() {
+        while now < end, !isDone(), let (event, time) = events.takeDue(.max) {
             now = max(now, time)
             stepCount += 1
             if stepCount > 200_000 { throw Violation("more events than such a run can have") }

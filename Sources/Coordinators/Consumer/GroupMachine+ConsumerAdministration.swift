@@ -62,11 +62,7 @@ extension GroupMachine {
             return DeleteGroupsResponse.DeletableGroupResult(groupID: group.id, errorCode: .nonEmptyGroup)
         }
         effects.isAtomic = false
-        for (key, _) in offsets.sorted(of: group.id) { effects.records.append(.offset(key, nil)) }
-        for key in offsets.pendingKeys(of: group.id)
-        where offsets[group.id, key.topic, key.partition] == nil {
-            effects.records.append(.offset(key, nil))
-        }
+        effects.records += offsets.allKeys(of: group.id).map { .offset($0, nil) }
         effects.records += group.tombstones.map { .consumer($0) }
         return DeleteGroupsResponse.DeletableGroupResult(groupID: group.id)
     }

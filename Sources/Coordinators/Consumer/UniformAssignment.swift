@@ -1,3 +1,4 @@
+internal import Base
 internal import RecordFormat
 
 /// Even and sticky: a partition stays where it was to be unless another member has to have it for balance.

@@ -57,10 +57,7 @@ extension GroupMachine {
             return DeleteGroupsResponse.DeletableGroupResult(groupID: id, errorCode: .nonEmptyGroup)
         }
         effects.isAtomic = false
-        for (key, _) in offsets.sorted(of: id) { effects.records.append(.offset(key, nil)) }
-        for key in offsets.pendingKeys(of: id) where offsets[id, key.topic, key.partition] == nil {
-            effects.records.append(.offset(key, nil))
-        }
+        effects.records += offsets.allKeys(of: id).map { .offset($0, nil) }
         effects.records.append(.classicGroup(id, nil))
         return DeleteGroupsResponse.DeletableGroupResult(groupID: id)
     }

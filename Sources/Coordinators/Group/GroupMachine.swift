@@ -1,3 +1,4 @@
+internal import Base
 public import KafkaProtocol
 public import RecordFormat
 

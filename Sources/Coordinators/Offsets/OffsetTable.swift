@@ -75,11 +75,14 @@ struct OffsetTable {
 
     func hasPending(of group: String) -> Bool { pendingCounts[group] != nil }
 
-    /// What transactions are about to change of a group, by topic and partition.
-    func pendingKeys(of group: String) -> [OffsetKey] {
-        (pendingCounts[group] ?? [:]).keys
+    /// What has been committed for a group, and then what only transactions are about to commit for it; each
+    /// by topic and partition.
+    func allKeys(of group: String) -> [OffsetKey] {
+        let pending = (pendingCounts[group] ?? [:]).keys
+            .filter { self[group, $0.topic, $0.partition] == nil }
             .sorted { ($0.topic, $0.partition) < ($1.topic, $1.partition) }
             .map { OffsetKey(group: group, topic: $0.topic, partition: $0.partition) }
+        return sorted(of: group).map(\.key) + pending
     }
 
     /// The offset is the group's once the producer's transaction is committed.

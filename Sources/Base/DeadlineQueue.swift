@@ -2,26 +2,42 @@
 /// in which they went in, so that a run can be replayed.
 ///
 /// Nothing can be taken out of the middle. Whoever takes the earliest looks whether it still counts.
-struct DeadlineQueue<Element> {
-    private struct Entry {
-        let deadline: Int64
-        let order: UInt64
-        let element: Element
+public struct DeadlineQueue<Element> {
+    @usableFromInline
+    struct Entry {
+        @usableFromInline let deadline: Int64
+        @usableFromInline let order: UInt64
+        @usableFromInline let element: Element
 
+        @inlinable
+        init(deadline: Int64, order: UInt64, element: Element) {
+            self.deadline = deadline
+            self.order = order
+            self.element = element
+        }
+
+        @inlinable
         func isBefore(_ other: Entry) -> Bool {
             deadline != other.deadline ? deadline < other.deadline : order < other.order
         }
     }
 
-    private var heap: [Entry] = []
-    private var nextOrder: UInt64 = 0
+    @usableFromInline var heap: [Entry] = []
+    @usableFromInline var nextOrder: UInt64 = 0
 
-    var count: Int { heap.count }
+    /// Nothing is to happen.
+    @inlinable
+    public init() {}
+
+    /// How much is to happen.
+    @inlinable public var count: Int { heap.count }
 
     /// The earliest deadline.
-    var first: Int64? { heap.first?.deadline }
+    @inlinable public var first: Int64? { heap.first?.deadline }
 
-    mutating func add(_ element: Element, at deadline: Int64) {
+    /// - Parameter deadline: in the unit of the caller's clock.
+    @inlinable
+    public mutating func add(_ element: Element, at deadline: Int64) {
         heap.append(Entry(deadline: deadline, order: nextOrder, element: element))
         nextOrder += 1
         var place = heap.count - 1
@@ -34,7 +50,8 @@ struct DeadlineQueue<Element> {
     }
 
     /// Takes the earliest out if its deadline is `now` or before.
-    mutating func takeDue(_ now: Int64) -> (element: Element, deadline: Int64)? {
+    @inlinable
+    public mutating func takeDue(_ now: Int64) -> (element: Element, deadline: Int64)? {
         guard let earliest = heap.first, earliest.deadline <= now else { return nil }
         let last = heap.removeLast()
         if !heap.isEmpty {
@@ -44,7 +61,8 @@ struct DeadlineQueue<Element> {
         return (earliest.element, earliest.deadline)
     }
 
-    private mutating func sink() {
+    @inlinable
+    mutating func sink() {
         var place = 0
         while true {
             var below = 2 * place + 1
