@@ -2,10 +2,24 @@ internal import Base
 public import SystemIO
 
 extension Connection {
-    /// Small frames are received many at a time, up to so many bytes; what is left of one that does not end
-    /// with them is copied. Larger ones are received into memory of their own.
+    /// Frames are received many at a time into memory that they share. What that has of one that does not
+    /// end within it is copied, and the rest received into memory of its own. Copying a part of a frame now
+    /// and then costs less than a call for each; where frames are large it is the other way round, and only
+    /// their lengths are received so.
+    ///
+    /// | the last frame | at once, bytes |
+    /// | --- | --- |
+    /// | small | 64 KiB |
+    /// | as batches of producers are | 256 KiB |
+    /// | large | 4, the length |
+    static func sharedByteCount(afterFrameOf byteCount: Int) -> Int {
+        if byteCount < middlingByteCount { return packedByteCount }
+        return byteCount < largeByteCount ? batchedByteCount : lengthByteCount
+    }
     static let packedByteCount = 64 << 10
-    static let largeByteCount = 16 << 10
+    private static let batchedByteCount = 256 << 10
+    private static let middlingByteCount = 16 << 10
+    private static let largeByteCount = 160 << 10
     /// The length of a frame.
     static let lengthByteCount = 4
 
@@ -91,7 +105,7 @@ extension Connection {
         case .frame(let range):
             unread = position < end ? BufferSlice(slice.buffer, position..<end) : nil
             frameBegan = nil
-            expectsLargeFrame = range.count >= Self.largeByteCount
+            lastFrameByteCount = range.count
             dispatch(BufferSlice(slice.buffer, range))
             return true
         case .partial(let position, let byteCount):
@@ -106,7 +120,7 @@ extension Connection {
             partial = BufferSlice(own, 0..<byteCount)
             partialByteCount = end - position
             unread = nil
-            expectsLargeFrame = byteCount >= Self.largeByteCount
+            lastFrameByteCount = byteCount
             return true
         }
     }
@@ -154,8 +168,7 @@ extension Connection {
             return
         }
         if decoder.isWithinFrame { noteFrameBegun() }
-        // Behind a large frame only the next length, so that the next too comes in one piece.
-        let limit = expectsLargeFrame ? Self.lengthByteCount : Self.packedByteCount
+        let limit = Self.sharedByteCount(afterFrameOf: lastFrameByteCount)
         receive(into: own, sharedLimit: isHeldBack ? 0 : limit)
     }
 

@@ -59,8 +59,8 @@ public final class Connection: @unchecked Sendable {
     var isStarving = false
     var pauseDeadline: UInt64 = 0
     var pauseTimer: TimerID?
-    /// The last frame was large: lengths are read by themselves, so that the frame is received in one piece.
-    var expectsLargeFrame = false
+    /// Bytes of the last frame, as the next is likely to be.
+    var lastFrameByteCount = 0
     var isDraining = false
     var http = HTTPHead()
 

@@ -148,14 +148,14 @@ public enum NetworkBackends {
     }
 }
 
-/// The memory that small frames are received into: one buffer after the other, each filled from its start to
-/// its end, and over again when nobody holds a slice of it any more.
+/// The memory that frames are received into many at a time: one buffer after the other, each filled from its
+/// start to its end, and over again when nobody holds a slice of it any more.
 struct SharedReceiveMemory {
     private let pool: BufferPool
     private var current: IOBuffer?
     private var filled = 0
     /// The size of a buffer, and what must be left of it for a receive to begin.
-    static let bufferByteCount = 256 << 10
+    static let bufferByteCount = 512 << 10
     static let leastByteCount = 64 << 10
 
     init(pool: BufferPool) { self.pool = pool }
@@ -164,7 +164,11 @@ struct SharedReceiveMemory {
     mutating func room() -> (buffer: IOBuffer, position: Int)? {
         if filled > 0 && isKnownUniquelyReferenced(&current) { filled = 0 }
         if let current, current.byteCount - filled >= Self.leastByteCount { return (current, filled) }
-        guard let fresh = pool.take(byteCount: Self.bufferByteCount) else { return nil }
+        // Where memory is scarce, as much as whoever waits for some is told of.
+        guard
+            let fresh = pool.take(byteCount: Self.bufferByteCount)
+                ?? pool.take(byteCount: Self.leastByteCount)
+        else { return nil }
         current = fresh
         filled = 0
         return (fresh, 0)
