@@ -151,6 +151,7 @@ let package = Package(
             [
                 "Base", "SystemIO", "RecordFormat", "LogStorage", "Settings", "KafkaProtocol",
                 "ClusterMetadata", "Replication", "Coordinators", "Broker", "SimulationKit",
+                "CAllocationCounter",
             ]),
         tests(
             "DMQClientTests",

@@ -116,7 +116,7 @@ let moduleRules: [ModuleRule] = [
         "BrokerTests", level: testLevel,
         [
             "Base", "SystemIO", "RecordFormat", "LogStorage", "Settings", "KafkaProtocol", "ClusterMetadata",
-            "Replication", "Coordinators", "Broker", "SimulationKit",
+            "Replication", "Coordinators", "Broker", "SimulationKit", "CAllocationCounter",
         ], system: testing),
     ModuleRule(
         "SimulationTests", level: testLevel,
