@@ -171,7 +171,7 @@ final class GroupCommit: AppendCompletionHandler {
 
     /// - Returns: whether a sync is left to the next flush.
     private func flushDirectly(_ queue: any AppendQueue, _ holdsSync: Bool) -> Bool {
-        do {
+        do throws(IOError) {
             if let earlyFailure { throw earlyFailure }
             try writePending()
         } catch {
