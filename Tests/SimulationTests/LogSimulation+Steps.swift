@@ -9,6 +9,8 @@ import SystemIO
 extension LogSimulation {
     /// One random operation, and a look at what can be seen of it.
     func step() throws {
+        // Deleted, and refused when it was to be made anew.
+        guard log != nil else { return try create() }
         switch generator.next() % (onlyOperates ? 109 : 121) {
         case 0..<42: try append()
         case 42..<53: flush()
