@@ -101,7 +101,8 @@ public final class LogManager: RecoveryPointKeeper {
     }
 
     /// Deletes a partition's log: at once for everybody, its files after `file.delete.delay.ms`. Durable on
-    /// return.
+    /// return, but for a directory that has failed: there the log lies as it was until the next start, which
+    /// is to know that nobody wants it.
     ///
     /// - Parameter id: 128 random bits, which keep the directory's name apart from others that wait to be
     ///   removed.

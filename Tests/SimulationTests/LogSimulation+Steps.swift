@@ -187,6 +187,7 @@ extension LogSimulation {
     private func delete() throws {
         guard generator.chance(1, in: 2) else { return }
         note("delete")
+        let before = existence
         existence = .undecided
         do {
             try manager.delete(Self.partition, id: (generator.next(), generator.next()))
@@ -195,7 +196,8 @@ extension LogSimulation {
             if directory.failure == nil { existence = .there }
             throw error
         }
-        existence = .deleted
+        // In a directory that has failed only this process is without the log: it lies there as it was.
+        existence = directory.failure == nil ? .deleted : before
         log = nil
         round = nil
         group = nil
@@ -210,6 +212,10 @@ extension LogSimulation {
     /// A new log under the name of one that is gone.
     func create() throws {
         note("create")
+        if directory.failure != nil {
+            _ = try manager.create(Self.partition, settings: settings)
+            throw fail("a log was made in a directory that has failed")
+        }
         existence = .undecided
         model = LogModel()
         durableStart = 0

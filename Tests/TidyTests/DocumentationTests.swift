@@ -105,6 +105,44 @@ func unreachedFaults(_ files: [ProjectFile]) -> [Fault] {
     }
 }
 
+/// Types that pages name in code font and that no source knows.
+func unknownNameFaults(_ files: [ProjectFile]) -> [Fault] {
+    var known: Set<Int> = []
+    for file in files where file.isSwift || file.path.hasSuffix(".json") {
+        insertNames(of: file.text ?? "", into: &known)
+    }
+    return files.filter { $0.path.hasPrefix("docs/") && $0.path.hasSuffix(".md") }.flatMap { file in
+        proseLines(of: file).flatMap { number, line in
+            line.matches(of: /`([A-Z][a-z]+[A-Z]\w*)[`.(]/).map { $0.1 }.filter { name in
+                !known.contains(hash(of: Array(name.utf8)[...]))
+            }.map { Fault(path: file.path, line: number, message: "no source has \($0)") }
+        }
+    }
+}
+
+/// Inserts the hashes of all words that begin with a capital letter: strings of that many would take seconds.
+private func insertNames(of text: String, into known: inout Set<Int>) {
+    let bytes = Array(text.utf8)
+    var start = 0
+    for end in 0...bytes.count {
+        if end < bytes.count, isWordByte(bytes[end]) { continue }
+        if start < end, (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(bytes[start]) {
+            known.insert(hash(of: bytes[start..<end]))
+        }
+        start = end + 1
+    }
+}
+
+private func isWordByte(_ byte: UInt8) -> Bool {
+    // 32 is what tells small letters from capital ones.
+    (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 32)
+        || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || byte == UInt8(ascii: "_")
+}
+
+private func hash(of bytes: ArraySlice<UInt8>) -> Int {
+    bytes.reduce(bytes.count) { $0 &* 31 &+ Int($1) }
+}
+
 /// The settings that a page's tables name in their first columns.
 func documentedSettings(in page: String) -> Set<String> {
     Set(page.matches(of: /(?m)^\| `([a-z0-9.]+)` \|/).map { String($0.1) })
@@ -161,6 +199,9 @@ private func proseLines(of file: ProjectFile) -> [(line: Int, text: Substring)] 
         expectNone(unreachedFaults(Repository.files))
     }
 
+    @Test("types that the documentation names are in the sources")
+    func names() { expectNone(unknownNameFaults(Repository.files)) }
+
     @Test("the settings that the storage engine goes by are on the page about them")
     func settings() {
         let code =
@@ -200,6 +241,20 @@ private func proseLines(of file: ProjectFile) -> [(line: Int, text: Substring)] 
             path: "Sources/Base/P.swift", text: "public protocol P {\n    func known()\n}\nfunc other() {}")
         #expect(protocolFunctions(in: [demanding]).isSuperset(of: ["known"]))
         #expect(!protocolFunctions(in: [demanding]).contains("other"))
+    }
+
+    @Test("a type that no source has is found in the documentation")
+    func findsUnknownNames() {
+        let files = [
+            ProjectFile(path: "Sources/Base/A.swift", text: "struct LogThing {\n    let x: OtherThing }"),
+            ProjectFile(
+                path: "docs/a.md",
+                text: "`LogThing` `OtherThing.x` `LogThin`\n`Log` `GoneThing.y(z:)` NoCode\n```\n`NoName`"),
+        ]
+        #expect(
+            unknownNameFaults(files).map { "\($0.line) \($0.message)" } == [
+                "1 no source has LogThin", "2 no source has GoneThing",
+            ])
     }
 
     @Test("missing and second titles, dead links and unreached pages are found")
