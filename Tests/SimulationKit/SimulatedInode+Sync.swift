@@ -70,8 +70,11 @@ extension SimulatedInode {
         // A crash may go back to any size since the last sync, but not to one from before these bytes.
         if wasCut(below: position + bytes.count, before: sequence) { return apply(snapshot()) }
         let patch = DurablePatch(position: position, bytes: Array(bytes), sequence: sequence)
-        lay(patch)
-        if outstandingSnapshots > 0 { patches.append(patch) }
+        guard outstandingSnapshots > 0 else { return lay(patch) }
+        // What was written later may have come to its sync sooner: it stays on top.
+        let index = patches.firstIndex { $0.sequence > sequence } ?? patches.count
+        patches.insert(patch, at: index)
+        for patch in patches[index...] { lay(patch) }
     }
 
     /// Whether the file, since it was last synced, was shorter than `byteCount` before the change `sequence`.
@@ -92,6 +95,8 @@ extension SimulatedInode {
     /// Makes the stores to a range of a mapping durable, by whole pages, with the size.
     func syncMapping(_ range: Range<Int>) {
         noticeMappedStores()
+        // A snapshot on its way would bring back an older size and what was cut off since: no patch tells it.
+        if outstandingSnapshots > 0, !sizeChanges.isEmpty { return apply(snapshot()) }
         let pages = DiskGeometry.pages(range.clamped(to: 0..<writtenByteCount))
         let lowest = lowestByteCount
         if lowest < syncedByteCount { synced.zero(lowest..<syncedByteCount) }

@@ -132,6 +132,39 @@ struct SimulatedAppendQueueTests {
         #expect(disk.syncedBytes("/f") == [8, 7, 9])
     }
 
+    @Test("Of two synced writes to one place the later one survives, whichever is synced first")
+    func laterWriteStays() throws {
+        for seed in 1...200 as ClosedRange<UInt64> {
+            let disk = SimulatedDisk(seed: seed)
+            let process = disk.mount()
+            let file = try process.makeDurable("/f", pattern(100))
+            let queue = SimulatedAppendQueue(process, seed: seed)
+            queue.write([1, 1, 1], to: file, at: 10, thenSync: true, 1, handler)
+            queue.write([2, 2], to: file, at: 11, thenSync: true, 2, handler)
+            queue.drain()
+            let written = try file.readAll()
+            #expect(disk.syncedBytes("/f") == written, "seed \(seed)")
+        }
+    }
+
+    @Test("A sync that was asked for before a mapping's takes back nothing of what that made durable")
+    func mappingSyncStays() throws {
+        let process = disk.mount()
+        let file = try process.makeDurable("/f", pattern(1000))
+        try file.write(pattern(2000, seed: 2), at: 1000)
+        let queue = SimulatedAppendQueue(process, seed: 1)
+        queue.sync(file, CompletionToken(rawValue: 1), handler)
+        queue.submit()
+        try file.truncate(to: 1500)
+        try file.allocate(1500..<2500)
+        let region = try file.map(byteCount: 2500, .readWrite)
+        try region.sync(0..<2500)
+        queue.drain()
+        let written = try file.readAll()
+        #expect(written.count == 2500 && disk.syncedBytes("/f") == written)
+        withExtendedLifetime(region) {}
+    }
+
     @Test("Short writes are continued until all is written, in several calls")
     func shortWrites() throws {
         disk.install(DiskFaultPlan([DiskFault(trigger: .chance(3, in: 4), effect: .shortWrite)]))
