@@ -77,7 +77,7 @@ static unsigned char *put_head(unsigned char *to, uint16_t key, uint16_t version
 
 int dmq_load_add(dmq_load *load, const void *batch, size_t byteCount) {
     size_t room = sizeByteCount + produceLengthAt + 5 + byteCount + produceTailByteCount;
-    if (load->frameCount == partitionLimit) return -1;
+    if (load->frameCount == loadLimit) return -1;
     unsigned char *bytes = malloc(room);
     if (!bytes) return -1;
     unsigned char *to = put_head(bytes + sizeByteCount, produceKey, produceVersion);
@@ -227,6 +227,8 @@ int dmq_load_fetch(dmq_load *load, const dmq_fetch_plan *plan, uint64_t *latenci
     } asked[inFlightLimit];
     int count = load->frameCount, turn = 0;
     uint64_t sent = 0, done = 0, left = plan->byteCount * (uint64_t)count;
+    errno = EINVAL;
+    if (count > partitionLimit) return -1;
     if (plan->inFlight < 1 || plan->inFlight > inFlightLimit || plan->batchByteCount == 0) return -1;
     for (int number = 0; number < count; number++) {
         partitions[number].offset = 0;

@@ -10,12 +10,18 @@ typedef struct {
     size_t byteCount;
 } frame;
 
+enum {
+    /// Partitions that may be written to. The ceiling serves no more than `partitionLimit`, and no more are
+    /// fetched from.
+    loadLimit = 5000,
+};
+
 struct dmq_load {
     int socket;
     int error;
     uint32_t correlation;
     int frameCount;
-    frame frames[partitionLimit];
+    frame frames[loadLimit];
     size_t received;
     unsigned char answers[answerRoom];
     unsigned char discarded[discardByteCount];

@@ -17,6 +17,8 @@ struct Sample {
     var startAfterKillNanoseconds: UInt64 = 0
     /// For making all topics.
     var creationNanoseconds: UInt64 = 0
+    /// From SIGTERM to the end of a server.
+    var stopNanoseconds: UInt64 = 0
     /// Of a server.
     var residentByteCount: UInt64 = 0
     /// Files, connections and the like that a server has open.
@@ -132,6 +134,7 @@ extension Metric {
     static let startAfterKill = Metric("start after SIGKILL", "ms") { sample in
         Double(sample.startAfterKillNanoseconds) / 1e6
     }
+    static let stop = Metric("end in order", "ms") { Double($0.stopNanoseconds) / 1e6 }
     static let creation = Metric("creation", "ms") { Double($0.creationNanoseconds) / 1e6 }
     static let descriptors = Metric("descriptors", "") { Double($0.descriptorCount) }
     static let elapsed = Metric("time", "ms") { Double($0.wallNanoseconds) / 1e6 }

@@ -71,6 +71,9 @@ enum BrokerCommand {
             CommandOption(
                 "stored-partitions", .integer(1...1_000_000), default: "10000",
                 summary: "of a server that starts again"),
+            CommandOption(
+                "stored-batches", .integer(0...100_000), default: "0",
+                summary: "in each of up to 5000 of them, so that logs are opened and recovered"),
             CommandOption("members", .integer(2...100_000), default: "1000", summary: "of one group"),
             CommandOption(
                 "groups", .integer(2...1_000_000), default: "10000", summary: "of one member each"),

@@ -22,6 +22,8 @@ struct BrokerOptions: Equatable {
     var requestCount = 300_000
     /// Of a server that starts again.
     var storedPartitionCount = 10_000
+    /// In each of them, up to the partitions of one topic.
+    var storedBatchCount = 0
     /// Of one group.
     var memberCount = 1000
     var groupCount = 10_000
@@ -49,6 +51,7 @@ struct BrokerOptions: Equatable {
         reader.integer("consumers", &consumerCount)
         reader.integer("requests", &requestCount)
         reader.integer("stored-partitions", &storedPartitionCount)
+        reader.integer("stored-batches", &storedBatchCount)
         reader.integer("members", &memberCount)
         reader.integer("groups", &groupCount)
         reader.duration("duration", &duration)

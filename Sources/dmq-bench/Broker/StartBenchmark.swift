@@ -1,5 +1,7 @@
 import Base
 import CBaseline
+import RecordFormat
+import SystemIO
 
 /// A server that starts, and then has nothing to do.
 final class StartBenchmark: BrokerBenchmark, Benchmark {
@@ -35,7 +37,10 @@ final class RestartBenchmark: BrokerBenchmark, Benchmark {
 
     private struct Stored {
         var path = ""
+        var writtenPartitionCount = 0
         var creationNanoseconds: UInt64 = 0
+        /// Of the server that has written all that is stored.
+        var stopNanoseconds: UInt64 = 0
     }
 
     var title: String { "broker, start and idle with \(options.storedPartitionCount) partitions" }
@@ -43,10 +48,13 @@ final class RestartBenchmark: BrokerBenchmark, Benchmark {
     var baselineName: String { "\(options.partitionCount)" }
 
     var settings: [(name: String, value: String)] {
-        [("idle", DurationText.format(nanoseconds: options.durationNanoseconds))]
+        [
+            ("idle", DurationText.format(nanoseconds: options.durationNanoseconds)),
+            ("batches in each", "\(options.storedBatchCount)"),
+        ]
     }
 
-    var metrics: [Metric] { [.creation, .start, .startAfterKill, .memory, .descriptors, .coreShare] }
+    var metrics: [Metric] { [.creation, .stop, .start, .startAfterKill, .memory, .descriptors, .coreShare] }
 
     func prepare() throws {
         many = try prepare("many", partitionCount: options.storedPartitionCount)
@@ -61,12 +69,39 @@ final class RestartBenchmark: BrokerBenchmark, Benchmark {
         let server = try TestedServer(.dmq, options, in: path)
         let begin = dmq_nanoseconds()
         for first in stride(from: 0, to: partitionCount, by: Self.topicPartitionCount) {
+            // The load writes to the first one.
             try server.makeTopic(
-                "from-\(first)", partitionCount: min(Self.topicPartitionCount, partitionCount - first))
+                first == 0 ? "benchmark" : "from-\(first)",
+                partitionCount: min(Self.topicPartitionCount, partitionCount - first))
         }
         let creation = dmq_nanoseconds() - begin
+        let written = min(partitionCount, Self.topicPartitionCount)
+        try write(options.storedBatchCount, toEach: written, at: server)
+        let end = dmq_nanoseconds()
         try server.stop()
-        return Stored(path: path, creationNanoseconds: creation)
+        return Stored(
+            path: path, writtenPartitionCount: written, creationNanoseconds: creation,
+            stopNanoseconds: dmq_nanoseconds() - end)
+    }
+
+    /// Writes batches to the first partitions.
+    private func write(_ batchCount: Int, toEach partitionCount: Int, at server: TestedServer) throws {
+        if batchCount == 0 { return }
+        guard let load = dmq_load_connect(server.port) else {
+            throw BenchmarkError.broker("cannot connect to port \(server.port)")
+        }
+        defer { dmq_load_close(load) }
+        let traffic = try ProducerTraffic(
+            valueByteCount: options.recordByteCount, recordsPerBatch: options.recordsPerBatch, codec: .none,
+            count: 1, now: Timestamp(SystemClock().wallClockMilliseconds()))
+        for _ in 0..<partitionCount {
+            let isAdded = traffic.batches[0].withUnsafeBytes { dmq_load_add(load, $0.baseAddress, $0.count) }
+            guard isAdded == 0 else { throw BenchmarkError.wrongResult("no request for a batch") }
+        }
+        let count = UInt64(batchCount * partitionCount)
+        guard dmq_load_produce(load, count, Int32(options.inFlight), 0, nil) == 0 else {
+            throw BenchmarkError.broker("produce failed: error code \(dmq_load_error(load))")
+        }
     }
 
     func run() throws -> Sample { try measure(many) }
@@ -77,7 +112,10 @@ final class RestartBenchmark: BrokerBenchmark, Benchmark {
         let server = try TestedServer(.dmq, options, in: stored.path)
         var sample = server.sampleIdle(nanoseconds: options.durationNanoseconds)
         sample.creationNanoseconds = stored.creationNanoseconds
+        sample.stopNanoseconds = stored.stopNanoseconds
         sample.descriptorCount = server.descriptorCount
+        // What a kill leaves to be recovered.
+        try write(min(options.storedBatchCount, 1), toEach: stored.writtenPartitionCount, at: server)
         server.kill()
         let again = try TestedServer(.dmq, options, in: stored.path)
         sample.startAfterKillNanoseconds = again.startNanoseconds
