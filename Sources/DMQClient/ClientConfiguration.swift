@@ -16,6 +16,9 @@ public struct ClientConfiguration: Sendable {
     /// it is chance, so that clients do not come back all at once.
     public var backoffMilliseconds: Int64 = 100
     public var longestBackoffMilliseconds: Int64 = 1_000
+    /// A broker that asks to be left alone for some time, since a quota is used up, is left alone for no
+    /// longer than this.
+    public var longestThrottleMilliseconds: Int64 = 60_000
     /// What is known of the cluster is asked for again after so long.
     public var metadataAgeMilliseconds: Int64 = 300_000
     public var log = Logger.silent

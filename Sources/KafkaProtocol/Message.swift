@@ -31,6 +31,13 @@ public protocol RequestMessage: Message {
 /// The body of a response.
 public protocol ResponseMessage: Message {
     static var apiKey: APIKey { get }
+    /// For how long a broker that a client asks too much of wants to be left alone (KIP-219), in
+    /// milliseconds; 0 too where the message has no such field.
+    var throttleTimeMilliseconds: Int32 { get }
+}
+
+extension ResponseMessage {
+    public var throttleTimeMilliseconds: Int32 { 0 }
 }
 
 extension Message {

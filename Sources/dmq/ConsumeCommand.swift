@@ -130,8 +130,7 @@ final class ConsumeRun {
         let consumer = try Consumer(client, options.configuration)
         defer { consumer.close() }
         consumer.assign(starts)
-        while left > 0 {
-            guard let records = try await consumer.fetch(milliseconds: 1000) else { continue }
+        for try await records in consumer.batches {
             do {
                 try print(records)
             } catch {
@@ -140,6 +139,7 @@ final class ConsumeRun {
             }
             // Who waits for the next record sees all there is.
             try output.flush()
+            if left == 0 { return }
             if options.exits, let end = ends[records.partition], records.nextPosition >= end {
                 ends[records.partition] = nil
                 if ends.isEmpty { return }

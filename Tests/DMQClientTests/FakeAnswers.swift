@@ -76,8 +76,8 @@ struct FakeAnswers {
                     name: name, topicID: state.ids[name] ?? .none,
                     partitions: logs.indices.map {
                         MetadataResponse.MetadataResponsePartition(
-                            partitionIndex: Int32($0), leaderID: state.leader,
-                            leaderEpoch: LeaderEpoch(state.leaderEpoch),
+                            partitionIndex: Int32($0), leaderID: state.staleLeader?.leader ?? state.leader,
+                            leaderEpoch: LeaderEpoch(state.staleLeader?.epoch ?? state.leaderEpoch),
                             replicaNodes: state.brokers.keys.sorted(),
                             inSyncReplicasNodes: state.brokers.keys.sorted())
                     })
@@ -101,6 +101,9 @@ struct FakeAnswers {
                 errorCode: refusal ?? .none, producerID: ProducerID(id), producerEpoch: ProducerEpoch(0)))
     }
 
+    private var hint: (leader: Int32, epoch: Int32)? { broker.state.withLock(\.hint) }
+    private var throttle: Int32 { broker.state.withLock(\.throttleMilliseconds) }
+
     private func produce(_ request: ProduceRequest) throws -> [UInt8]? {
         let bytes = slice.bytes
         var responses: [ProduceResponse.TopicProduceResponse] = []
@@ -122,17 +125,27 @@ struct FakeAnswers {
                     state.duplicates += counts.duplicates
                     return result
                 }
-                partitions.append(
-                    ProduceResponse.PartitionProduceResponse(
-                        index: data.index, errorCode: code, baseOffset: Offset(offset),
-                        logAppendTimeMilliseconds: -1, logStartOffset: .zero))
+                var answer = ProduceResponse.PartitionProduceResponse(
+                    index: data.index, errorCode: code, baseOffset: Offset(offset),
+                    logAppendTimeMilliseconds: -1, logStartOffset: .zero)
+                if !leads, let hint, frame.header.apiVersion >= 10 {
+                    answer.currentLeader = ProduceResponse.LeaderIDAndEpoch(
+                        leaderID: hint.leader, leaderEpoch: LeaderEpoch(hint.epoch))
+                }
+                partitions.append(answer)
             }
             responses.append(
                 ProduceResponse.TopicProduceResponse(
                     name: topic.name, topicID: topic.topicID, partitionResponses: partitions))
         }
         if request.acks == 0 { return nil }
-        return try encode(ProduceResponse(responses: responses))
+        var response = ProduceResponse(responses: responses, throttleTimeMilliseconds: throttle)
+        if !leads, hint != nil, frame.header.apiVersion >= 10 {
+            response.nodeEndpoints = broker.state.withLock(\.brokers).map {
+                ProduceResponse.NodeEndpoint(nodeID: $0, host: "127.0.0.1", port: Int32($1))
+            }
+        }
+        return try encode(response)
     }
 
     private func offsets(_ request: ListOffsetsRequest) throws -> [UInt8] {
@@ -209,7 +222,24 @@ struct FakeAnswers {
             return FetchResponse(sessionID: session, responses: Self.read(wanted, state, leads))
         }
         hasNothing = response.errorCode == .none && response.responses.isEmpty
-        return try encode(response)
+        return try encode(hinted(response))
+    }
+
+    /// The answer with what it says of the quota, and of the leader where the broker does not lead.
+    private func hinted(_ response: FetchResponse) -> FetchResponse {
+        var response = response
+        response.throttleTimeMilliseconds = throttle
+        guard !leads, let hint, frame.header.apiVersion >= 16 else { return response }
+        response.nodeEndpoints = broker.state.withLock(\.brokers).map {
+            FetchResponse.NodeEndpoint(nodeID: $0, host: "127.0.0.1", port: Int32($1))
+        }
+        for topic in response.responses.indices {
+            for place in response.responses[topic].partitions.indices {
+                response.responses[topic].partitions[place].currentLeader = FetchResponse.LeaderIDAndEpoch(
+                    leaderID: hint.leader, leaderEpoch: LeaderEpoch(hint.epoch))
+            }
+        }
+        return response
     }
 
     /// One batch of each partition, so that reading takes several fetches.

@@ -53,6 +53,15 @@ final class FakeBroker: @unchecked Sendable {
         var leaderEpoch: Int32 = 0
         var outOfOrder = 0
         var duplicates = 0
+        /// What every answer to Produce and Fetch says of a quota.
+        var throttleMilliseconds: Int32 = 0
+        /// Before then nothing should come, by what was said; requests that came all the same.
+        var quietUntil: UInt64 = 0
+        var earlyRequests = 0
+        /// What a broker that does not lead says of who does; nil when it says nothing.
+        var hint: (leader: Int32, epoch: Int32)?
+        /// What the metadata says of the leader; nil for the truth.
+        var staleLeader: (leader: Int32, epoch: Int32)?
     }
 
     /// Brokers of one cluster share it.
@@ -125,6 +134,18 @@ final class FakeBroker: @unchecked Sendable {
             return state.counts[api] ?? 0
         }
         return script(api, before)
+    }
+
+    /// Counts a request that comes while the client is to be quiet. The time that the next answer asks for
+    /// counts from here, a little earlier than for the client.
+    func noteArrival(of api: APIKey) {
+        let now = SystemClock().monotonicNanoseconds()
+        state.withLock { state in
+            if now < state.quietUntil { state.earlyRequests += 1 }
+            if state.throttleMilliseconds > 0 && (api == .produce || api == .fetch) {
+                state.quietUntil = now + UInt64(state.throttleMilliseconds) * 1_000_000
+            }
+        }
     }
 
     /// All records of a partition, read back from its batches.
@@ -220,6 +241,7 @@ final class FakeHandler: FrameHandler {
             return ticket.connection.close(because: "what is this?")
         }
         let fault = broker.count(api)
+        broker.noteArrival(of: api)
         if case .disconnect = fault { return ticket.connection.close(because: "as the script says") }
         if case .silence = fault { return }
         do {

@@ -61,6 +61,47 @@ import Testing
         }
     }
 
+    @Test("a refusal that names the new leader is enough to find it, whatever the metadata says")
+    func hints() async throws {
+        let first = try FakeBroker(topics: ["t": 1])
+        let second = try FakeBroker(nodeID: 2, cluster: first)
+        defer { second.stop() }
+        // The metadata never hears of the change.
+        first.state.withLock { $0.staleLeader = (1, 0) }
+        try await withClient(of: first) { client in
+            let place = TopicPartition(topic: "t", partition: 0)
+            let producer = try Producer(client)
+            let consumer = try Consumer(client)
+            try await producer.send(topic: "t", partition: 0, key: nil, value: bytes("0"))
+            consumer.assign([place: .offset(.zero)])
+            var reading = consumer.records.makeAsyncIterator()
+            #expect(text(try await reading.next()?.value) == "0")
+            first.moveLeader(to: 2)
+            first.state.withLock { $0.hint = ($0.leader, $0.leaderEpoch) }
+            try await producer.send(topic: "t", partition: 0, key: nil, value: bytes("1"))
+            #expect(text(try await reading.next()?.value) == "1")
+            try await producer.close()
+        }
+        #expect(try first.records("t", 0).map { text($0.value) } == ["0", "1"])
+    }
+
+    @Test("a refusal that names a leader of old changes nothing")
+    func staleHints() async throws {
+        let first = try FakeBroker(topics: ["t": 1])
+        let second = try FakeBroker(nodeID: 2, cluster: first)
+        defer { second.stop() }
+        try await withClient(of: first) { client in
+            let producer = try Producer(client)
+            try await producer.send(topic: "t", partition: 0, key: nil, value: bytes("0"))
+            first.moveLeader(to: 2)
+            // The broker believes in itself no less than before: whoever believed it would ask it for ever.
+            first.state.withLock { $0.hint = (1, 0) }
+            try await producer.send(topic: "t", partition: 0, key: nil, value: bytes("1"))
+            try await producer.close()
+        }
+        #expect(try first.records("t", 0).map { text($0.value) } == ["0", "1"])
+    }
+
     @Test("what a broker that lags behind says of a leader does not take back what is known")
     func epochs() {
         func described(_ leader: Int32, _ epoch: Int32, id: UInt64 = 1) -> TopicDescription {

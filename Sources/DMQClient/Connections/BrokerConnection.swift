@@ -37,6 +37,7 @@ final class BrokerConnection: RPCChannelDelegate {
     private var backoff: Backoff
     private var random: SeededGenerator
     private var openTimer: TimerID?
+    private var throttle = ThrottleTime()
     /// Counts attempts, so that what belongs to an earlier one is told apart.
     private var attempt = 0
     /// Called when a connection that was ready is lost, or one did not come about.
@@ -63,6 +64,10 @@ final class BrokerConnection: RPCChannelDelegate {
     var pendingByteCount: Int { channel?.pendingByteCount ?? 0 }
     /// Requests without an answer, sent or not.
     var openCount: Int { waiting.count + inFlight.count }
+
+    /// Before this moment the broker wants no request, as it has said. Those that come wait.
+    var throttleEnd: UInt64 { throttle.end }
+    var isThrottled: Bool { throttle.end > lane.now }
 
     /// The newest version of an API that both sides speak; nil when there is none, or before it is known.
     func version(_ api: APIKey, _ ours: ClosedRange<Int16>) -> Int16? {
@@ -101,7 +106,7 @@ final class BrokerConnection: RPCChannelDelegate {
         exchange.timer = lane.schedule(at: lane.moment(afterMilliseconds: exchange.milliseconds), exchange)
         // Behind what waits already: a request that is sent and done at once (acks=0) may cause the next one
         // while those that waited for the connection are still on their way out.
-        if state == .ready && waiting.isEmpty { return transmit(exchange) }
+        if state == .ready && waiting.isEmpty && !isThrottled { return transmit(exchange) }
         waiting.append(exchange)
         if state == .idle { open() }
     }
@@ -244,9 +249,22 @@ final class BrokerConnection: RPCChannelDelegate {
         state = .ready
         backoff.reset()
         cancelOpenTimer()
-        while state == .ready, let exchange = waiting.removeFirst() {
+        sendWaiting()
+    }
+
+    private func sendWaiting() {
+        while state == .ready && !isThrottled, let exchange = waiting.removeFirst() {
             if exchange.state == .waiting { transmit(exchange) }
         }
+    }
+
+    /// The broker wants no request for so long. That holds for the broker: a new connection changes nothing.
+    func hold(milliseconds: Int64) {
+        let bounded = min(milliseconds, configuration.longestThrottleMilliseconds)
+        if bounded <= 0 || !throttle.extend(to: lane.moment(afterMilliseconds: bounded)) { return }
+        configuration.log.log(
+            .debug, "a quota is used up", [LogField("broker", name), LogField("milliseconds", milliseconds)])
+        lane.schedule(afterMilliseconds: bounded) { [weak self] in self?.sendWaiting() }
     }
 
     // MARK: The channel

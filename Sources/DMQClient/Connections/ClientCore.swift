@@ -88,8 +88,11 @@ final class ClientCore: @unchecked Sendable {
     /// that the client was given.
     func anyConnection() -> BrokerConnection? {
         if isClosed { return nil }
-        if let ready = nodes.values.filter(\.isReady).min(by: { $0.openCount < $1.openCount }) {
-            return ready
+        let ready = nodes.values.filter(\.isReady)
+        if let idlest = ready.filter({ !$0.isThrottled }).min(by: { $0.openCount < $1.openCount })
+            ?? ready.min(by: { $0.throttleEnd < $1.throttleEnd })
+        {
+            return idlest
         }
         if bootstrapConnections.isEmpty {
             bootstrapConnections = bootstrap.map { makeConnection($0, nodeID: nil) }

@@ -79,6 +79,7 @@ final class TypedExchange<Request: RequestMessage>: Exchange {
             let header = try ResponseHeader(parsing: frame.bytes, apiKey: api, version: version)
             let body = try Request.Response(
                 decoding: frame.bytes, version: version, from: header.bodyPosition)
+            connection?.hold(milliseconds: ThrottleTime.milliseconds(of: body, version: version))
             finish(.success(Answer(body: body, frame: frame, version: version, broker: broker)))
         } catch {
             finish(.failure(.malformed(broker: broker, api: api, reason: "\(error)")))

@@ -92,6 +92,21 @@ final class MetadataCache {
         return topic.partitions[index]
     }
 
+    // MARK: What is learned between two questions
+
+    /// A broker listens there now.
+    func learn(_ endpoint: BrokerEndpoint, of nodeID: Int32) {
+        guard let known = brokers.updateValue(endpoint, forKey: nodeID), known != endpoint else { return }
+        // Not at once: the connection to where it was ends with that, which its users hear of, and they may
+        // be in the middle of an answer.
+        core?.lane.schedule(afterMilliseconds: 0) { [weak core] in core?.brokersChanged() }
+    }
+
+    /// A partition of a topic that is known is as described now.
+    func replace(_ partition: PartitionDescription, of topic: String) {
+        topics[topic] = topics[topic]?.replacing(partition)
+    }
+
     // MARK: Asking
 
     private func schedule() {
@@ -244,6 +259,12 @@ extension TopicDescription {
         id = newer.id
         isInternal = newer.isInternal
         self.partitions = partitions
+    }
+
+    /// The topic with another description of one partition.
+    func replacing(_ partition: PartitionDescription) -> TopicDescription {
+        TopicDescription(
+            self, partitions: partitions.map { $0.partition == partition.partition ? partition : $0 })
     }
 
     /// What is known when `known` was known before: a broker that lags behind may name a leader that is none

@@ -62,12 +62,18 @@ public struct FetchedRecords: Sendable {
         -> [ConsumerRecord]
     {
         var result: [ConsumerRecord] = []
-        if limit <= 0 { return result }
-        try forEach(decompressor) { view, type in
-            result.append(ConsumerRecord(partition: partition, record: Record(view), timestampType: type))
-            return result.count < limit
-        }
+        if limit > 0 { try append(to: &result, decompressor, limit: limit) }
         return result
+    }
+
+    /// Appends copies of the records, also of those before a batch that cannot be read.
+    func append(
+        to records: inout [ConsumerRecord], _ decompressor: Decompressor, limit: Int = .max
+    ) throws(ClientError) {
+        try forEach(decompressor) { view, type in
+            records.append(ConsumerRecord(partition: partition, record: Record(view), timestampType: type))
+            return records.count < limit
+        }
     }
 
     /// The offset behind the last whole batch; nil when there is none.

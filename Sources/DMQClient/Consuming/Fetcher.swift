@@ -135,8 +135,9 @@ final class Fetcher: ClientMember, @unchecked Sendable {
             for (node, entries) in wanted {
                 let source = sources[node]
                 if source?.isBusy == true { continue }
-                if let retryAt = source?.retryAt, retryAt > now {
-                    next = min(next, retryAt)
+                let moment = max(source?.retryAt ?? 0, core.connection(node)?.throttleEnd ?? 0)
+                if moment > now {
+                    next = min(next, moment)
                 } else {
                     fetch(entries, from: node)
                 }
@@ -259,7 +260,9 @@ final class Fetcher: ClientMember, @unchecked Sendable {
             let error = refusal(answer.broker, "\(partition)", data.errorCode)
             if error.isRetriable || data.errorCode == .fencedLeaderEpoch {
                 core.metadata.markStale()
-                pause(partition)
+                let hint = LeaderHint(data, partition, answer.body.nodeEndpoints)
+                // Who leads now is asked at once.
+                if hint.map({ core.metadata.take($0) }) != true { pause(partition) }
             } else {
                 fail(partition, error)
             }

@@ -107,9 +107,14 @@ final class ProduceSender: ClientMember, @unchecked Sendable {
                 continue
             }
             guard let leader = core.metadata.leader(of: queue.partition)?.leader,
-                core.connection(leader) != nil
+                let connection = core.connection(leader)
             else {
                 isLeaderMissing = true
+                continue
+            }
+            if connection.isThrottled {
+                // Batches go on growing meanwhile.
+                next = min(next, connection.throttleEnd)
                 continue
             }
             if inFlightByNode[leader, default: 0] >= configuration.inFlightPerBroker { continue }
@@ -299,7 +304,8 @@ final class ProduceSender: ClientMember, @unchecked Sendable {
         default:
             if !found.errorCode.isRetriable { return fail(batch, error) }
             core.metadata.markStale()
-            requeue(batch, error)
+            let hint = LeaderHint(found, partition, answer.body.nodeEndpoints)
+            requeue(batch, error, isAtOnce: hint.map { core.metadata.take($0) } ?? false)
         }
     }
 
@@ -312,14 +318,15 @@ final class ProduceSender: ClientMember, @unchecked Sendable {
     }
 
     /// The batch is sent again, after a pause.
-    private func requeue(_ batch: ProducerBatch, _ error: ClientError?) {
+    /// - Parameter isAtOnce: without one, since it is known who leads the partition now.
+    private func requeue(_ batch: ProducerBatch, _ error: ClientError?, isAtOnce: Bool = false) {
         // Nobody will send it any more.
         if isClosed { return fail(batch, .closed) }
         batch.lastError = error
         let queue = batch.queue
         queue.retry(batch)
         // What failed together counts as one failure.
-        if queue.retryAt <= core.lane.now {
+        if !isAtOnce && queue.retryAt <= core.lane.now {
             var backoff = queue.backoff ?? core.makeBackoff()
             queue.retryAt = core.lane.moment(afterMilliseconds: core.pause(&backoff))
             queue.backoff = backoff

@@ -1,7 +1,6 @@
 import Base
 import DMQClient
 import RecordFormat
-import Synchronization
 import SystemIO
 
 /// A consumer that reads some partitions, and what it counts.
@@ -10,7 +9,6 @@ final class ConsumerLoad: Sendable {
     private let client: Client
     private let consumer: Consumer
     private let timesRecords: Bool
-    private let isStopped = Atomic<Bool>(false)
     /// Where it is done, by partition; empty when it reads until it is stopped.
     private let ends: [TopicPartition: Offset]
 
@@ -37,14 +35,14 @@ final class ConsumerLoad: Sendable {
         while try await consumer.positions().count < partitions.count { await Task.yield() }
     }
 
-    func stop() { isStopped.store(true, ordering: .relaxed) }
+    /// Ends reading; what was fetched and not read yet is not counted.
+    func stop() { consumer.close() }
 
     func run() async throws {
         let decompressor = Decompressor()
         let clock = SystemClock()
         var left = ends
-        while !isStopped.load(ordering: .relaxed) {
-            guard let records = try await consumer.fetch(milliseconds: 100) else { continue }
+        for try await records in consumer.batches {
             let now = clock.monotonicNanoseconds()
             var (count, byteCount) = (0, 0)
             try records.forEach(decompressor) { record, _ in
