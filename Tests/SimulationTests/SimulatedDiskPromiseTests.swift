@@ -35,6 +35,15 @@ private struct FileHistory {
         }
     }
 
+    /// The sync of a write: where the file was cut or written over between two parts of it, what was its own
+    /// there is gone, and nothing of it is left to promise.
+    mutating func promise(_ bytes: [UInt8], at position: Int, since image: Int) {
+        let content = images[image]
+        for (place, byte) in zip(position..., bytes) where place < content.count && content[place] == byte {
+            promised[place] = max(promised[place], image)
+        }
+    }
+
     mutating func promiseAll(since image: Int) { promise(0..<capacity, since: image) }
 
     /// Why a crash may not have left these bytes; nil when it may.
@@ -184,7 +193,7 @@ private final class PromiseRun: AppendCompletionHandler {
         case .synced:
             if let since = syncs.removeValue(forKey: token.rawValue) { history.promiseAll(since: since) }
             if let write = writes.removeValue(forKey: token.rawValue), let image = ownImages[token.rawValue] {
-                history.promise(write.position..<write.position + write.bytes.count, since: image)
+                history.promise(write.bytes, at: write.position, since: image)
             }
         }
     }
